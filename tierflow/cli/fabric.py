@@ -1,0 +1,120 @@
+"""``tierflow up``, ``status``, ``down`` and ``join``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tierflow.cli.screen import out, say
+from tierflow.runtime import launch
+from tierflow.runtime.join import join_command, systemd_unit, watch
+from tierflow.runtime.node import JOB_PORT, NodeStart
+from tierflow.runtime.record import FabricRecord, find, records
+from tierflow.runtime.status import NodeStatus, node_statuses
+from tierflow.topology import ClusterSpec, load
+from tierflow.units import show_bytes
+
+__all__ = ["down", "join", "start", "status", "up"]
+
+START_WITHIN = 180.0
+
+FabricName = Annotated[str | None, typer.Option("--fabric", help="Which fabric, where several run here.")]
+
+
+def up(
+    file: Annotated[Path, typer.Argument(help="A cluster file, e.g. clusters/demo.yaml.")],
+    port: Annotated[int, typer.Option(help="Where the dashboard answers on 127.0.0.1.")] = JOB_PORT,
+    timeout: Annotated[float, typer.Option(help="How long all nodes together may take, in seconds.")] = START_WITHIN,
+) -> None:
+    """Start a fabric: the head on the cloud node, and a Ray node on every other."""
+    spec = load(file)
+    record = start(spec, port=port, timeout=timeout)
+    out.print(f"the fabric {record.name} is up: {len(record.supervisors)} nodes, dashboard at {record.dashboard}")
+    out.print(f"the dashboard asks for the token in {record.token}", soft_wrap=True)
+    for node in spec.nodes:
+        if node.name not in record.supervisors:
+            out.print(f"on {node.name}: {join_command(record, node)}", soft_wrap=True)
+
+
+def start(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = START_WITHIN) -> FabricRecord:
+    """Start the fabric of ``spec``, showing each step."""
+    with say.status("starting") as spinner:
+
+        def progress(name: str, what: str) -> None:
+            spinner.update(f"{name}: {what}")
+            say.print(f"  {name}: {what}")
+
+        return launch.up(spec, port=port, timeout=timeout, progress=progress)
+
+
+def status(
+    fabric: FabricName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show each node of the running fabric, and the bytes that crossed each link."""
+    record = find(fabric)
+    nodes = node_statuses(record)
+    links = launch.link_traffic(record)
+    if as_json:
+        rows = [node.as_dict() for node in nodes]
+        whole = {"fabric": record.name, "dashboard": record.dashboard, "head": record.head, "nodes": rows, "links": links}
+        out.print_json(json.dumps(whole))
+        return
+    out.print(f"fabric {record.name}, head {record.head}, dashboard {record.dashboard}")
+    out.print(_node_table(nodes))
+    if links:
+        table = Table("link", "bytes", "dropped packets")
+        for name, counters in links.items():
+            table.add_row(name, show_bytes(counters["bytes"]), str(counters["dropped"]))
+        out.print(table)
+
+
+def down(
+    fabric: FabricName = None,
+    every: Annotated[bool, typer.Option("--all", help="Every fabric that was started here.")] = False,
+) -> None:
+    """Take the fabric down; nothing of it is left, also where its launcher was killed."""
+    for record in records() if every else [find(fabric)]:
+        with say.status(f"taking {record.name} down"):
+            launch.down(record)
+        out.print(f"the fabric {record.name} is down")
+
+
+def join(
+    head: Annotated[str, typer.Option(help="address:port of the head.")],
+    tier: Annotated[str, typer.Option(help="The tier of this machine.")],
+    site: Annotated[str, typer.Option(help="The site of this machine.")],
+    name: Annotated[str, typer.Option(help="The name of this machine in the fabric.")],
+    token_file: Annotated[Path, typer.Option(help="The fabric's token.")] = Path("~/.ray/auth_token"),
+    address: Annotated[str, typer.Option(help="The address others reach this machine at.")] = "",
+    cpus: Annotated[float | None, typer.Option(help="CPUs to offer; all there are by default.")] = None,
+    gpus: Annotated[float, typer.Option(help="GPUs to offer.")] = 0.0,
+    print_unit: Annotated[bool, typer.Option("--print-unit", help="Print a systemd unit and do nothing.")] = False,
+) -> None:
+    """Make this machine a node of a fabric, in the foreground; join again whenever its Ray node ends."""
+    token = token_file.expanduser().absolute()
+    start = NodeStart.here(name=name, tier=tier, site=site, head=head, address=address, cpus=cpus, gpus=gpus)
+    if print_unit:
+        out.print(systemd_unit(start, token), markup=False, soft_wrap=True, end="")
+        return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    supervisor = watch(start, token)
+    signal.signal(signal.SIGTERM, supervisor.stop)
+    signal.signal(signal.SIGINT, supervisor.stop)
+    supervisor.run(first_must_succeed=True)
+
+
+def _node_table(nodes: tuple[NodeStatus, ...]) -> Table:
+    table = Table("node", "tier", "site", "address", "state", "CPUs", "quota")
+    for node in nodes:
+        colour = "green" if node.state == "up" else "red"
+        quota = f"{node.cpu_quota:g} cores" if node.cpu_quota else "-"
+        state = f"[{colour}]{node.state}[/]"
+        table.add_row(node.name, node.tier, node.site, node.address, state, f"{node.cpus:g}", quota)
+    return table

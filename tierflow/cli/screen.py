@@ -1,0 +1,40 @@
+"""What every command shares of the terminal: the two consoles, and how errors are shown."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+
+from tierflow.errors import TierflowError
+
+__all__ = ["out", "reports_errors", "say"]
+
+out = Console(highlight=False)
+"""Standard output: what was asked for."""
+
+say = Console(stderr=True, highlight=False)
+"""Standard error: progress and errors."""
+
+
+@contextmanager
+def reports_errors() -> Iterator[None]:
+    """Turn an error of ours into its sentence and exit code 1, and Ctrl-C or SIGTERM into 130, after clean-up."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except TierflowError as error:
+        say.print("[bold red]error:[/] ", end="")
+        say.print(str(error), markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say.print("interrupted")
+        sys.exit(130)

@@ -1,0 +1,116 @@
+"""Every exception of tierflow, in one place.
+
+An error is a sentence for the person who meets it: what was asked, why it can't be, what would make it possible.
+Each carries its data as attributes and pickles, because Ray sends errors between processes: the arguments of
+``__init__`` are exactly what ``args`` holds, and the sentence is made from them in ``__str__``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "ClusterFileError",
+    "FabricError",
+    "NoPlacement",
+    "OptionError",
+    "PayloadError",
+    "Refusal",
+    "RigError",
+    "TierflowError",
+    "UnitError",
+]
+
+
+class TierflowError(Exception):
+    """The root of every error that tierflow raises on purpose."""
+
+
+class UnitError(TierflowError, ValueError):
+    """A quantity that is not one: no number, no unit, or a unit of something else."""
+
+    def __init__(self, text: str, wanted: str, example: str) -> None:
+        super().__init__(text, wanted, example)
+        self.text, self.wanted, self.example = text, wanted, example
+
+    def __str__(self) -> str:
+        return f"{self.text!r} is not a {self.wanted}; write it like {self.example!r}"
+
+
+class ClusterFileError(TierflowError, ValueError):
+    """A cluster file that cannot be used: names the file, the line (0: the file as a whole) and the mend."""
+
+    def __init__(self, file: str, line: int, problem: str, mend: str) -> None:
+        super().__init__(file, line, problem, mend)
+        self.file, self.line, self.problem, self.mend = file, line, problem, mend
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.problem}; {self.mend}"
+
+
+class RigError(TierflowError):
+    """The rig cannot make, change or remove a host or a link on this machine."""
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.mend}"
+
+
+class FabricError(TierflowError):
+    """The fabric cannot be started, joined, reached or stopped."""
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.mend}"
+
+
+class OptionError(TierflowError, TypeError):
+    """An option of ``tierflow.task`` or ``tierflow.actor`` that does not exist or has a value it can't have."""
+
+    def __init__(self, name: str, problem: str, mend: str) -> None:
+        super().__init__(name, problem, mend)
+        self.name, self.problem, self.mend = name, problem, mend
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.problem}; {self.mend}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One node and what ruled it out for a call."""
+
+    node: str
+    tier: str
+    site: str
+    reason: str
+
+
+class NoPlacement(TierflowError):
+    """No node of the fabric can run what was asked; ``refusals`` names each node and what ruled it out."""
+
+    def __init__(self, name: str, asked: str, refusals: tuple[Refusal, ...], mend: str = "") -> None:
+        super().__init__(name, asked, refusals, mend)
+        self.name, self.asked, self.refusals, self.mend = name, asked, refusals, mend
+
+    def __str__(self) -> str:
+        rows = "\n".join(f"  {r.node} ({r.tier}, {r.site}): {r.reason}" for r in self.refusals) or "  (the fabric has no nodes)"
+        mend = f"\n{self.mend}" if self.mend else ""
+        return f"no node can run {self.name}, which asks for {self.asked}:\n{rows}{mend}"
+
+
+class PayloadError(TierflowError, ValueError):
+    """A value that the exchange cannot carry, or a payload that does not hold what its header says."""
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.mend}"

@@ -1,0 +1,23 @@
+"""Moving Arrow data between tasks: what a value looks like on its way, and how the pickler is taught to make it so.
+
+A table, a record batch or a torch tensor travels as a :class:`Payload`: a small header and one contiguous buffer that
+goes beside the pickle (protocol 5, out of band). Ray lays that buffer in its object store once and every reader on the
+node reads it there:
+
+- a **table or record batch** is an Arrow IPC stream. A slice sends its own rows only. What a reader gets points into
+  the store; Arrow data is immutable, so nothing can be spoilt by sharing it.
+- a **torch tensor** (CPU, dense, any dtype) is its elements in row-major order. What a reader gets is *his own*: he may
+  write into it without a warning and without anybody else seeing it. From 1 MiB on it is the store's memory mapped
+  privately, so reading copies nothing and the kernel copies a page when it is first written; below that it is a copy,
+  which costs less than a mapping.
+- a **numpy array** travels as Ray sends it: out of band, shared, read-only.
+
+Everything nested in dicts, lists, dataclasses or modules is covered, because the pickler meets each value by its type.
+"""
+
+from __future__ import annotations
+
+from tierflow.exchange.payload import Payload, decode, encode
+from tierflow.exchange.pickling import register, size_of
+
+__all__ = ["Payload", "decode", "encode", "register", "size_of"]

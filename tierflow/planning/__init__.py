@@ -1,0 +1,11 @@
+"""Choose where things run. Pure: values in, values out.
+
+`eligible` sorts the members of the fabric into those that can run a `Request` and those that can't, with a reason.
+"""
+
+from __future__ import annotations
+
+from tierflow.planning.eligible import Eligible, eligible, no_placement
+from tierflow.planning.request import Request
+
+__all__ = ["Eligible", "Request", "eligible", "no_placement"]

@@ -1,0 +1,78 @@
+"""Hand a program to the fabric as a Ray job, follow its log, return its exit code.
+
+Plain ``ray job submit`` does the same against the same address; this adds the token, the exit code and Ctrl-C.
+(https://docs.ray.io/en/latest/cluster/running-applications/job-submission/)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tierflow.errors import FabricError
+from tierflow.runtime.record import FabricRecord
+from tierflow.runtime.settings import ray_environment
+
+__all__ = ["submit"]
+
+EXCLUDED = [".git", ".venv", "build", "**/__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"]
+
+
+def submit(
+    record: FabricRecord, program: Path, arguments: Sequence[str], *, folder: Path, say: Callable[[str], None]
+) -> int:
+    """Run a Python program as a job on the head and return its exit code.
+
+    Args:
+        record: the fabric.
+        program: the program, inside ``folder``.
+        arguments: its arguments.
+        folder: what is sent along: the job's working directory, importable on every node.
+        say: called with each piece of the job's output.
+
+    Raises:
+        FabricError: there is no such program, or the fabric does not take the job.
+    """
+    inside = _inside(program, folder)
+    os.environ.update(ray_environment(record.token))
+    from ray.job_submission import JobStatus, JobSubmissionClient
+
+    try:
+        client = JobSubmissionClient(record.dashboard)
+        job = client.submit_job(
+            entrypoint=shlex.join(["python", "-u", str(inside), *arguments]),
+            runtime_env={"working_dir": str(folder), "excludes": EXCLUDED},
+        )
+    except (RuntimeError, ConnectionError, ValueError) as error:
+        raise FabricError(f"the fabric {record.name!r} did not take the job ({error})", "see `tierflow status`") from None
+
+    async def follow() -> None:
+        async for piece in client.tail_job_logs(job):
+            say(piece)
+
+    try:
+        asyncio.run(follow())
+    except KeyboardInterrupt:
+        client.stop_job(job)
+        raise
+    info = client.get_job_info(job)
+    if info.driver_exit_code is not None:
+        return int(info.driver_exit_code)
+    if info.status != JobStatus.SUCCEEDED:
+        raise FabricError(f"the job {job} ended as {info.status}: {info.message}", "see its log in the dashboard")
+    return 0
+
+
+def _inside(program: Path, folder: Path) -> Path:
+    if not program.is_file():
+        raise FabricError(f"there is no program {program}", "check the path")
+    try:
+        return program.resolve().relative_to(folder.resolve())
+    except ValueError:
+        raise FabricError(
+            f"{program} is not inside {folder}, which is what is sent to the fabric",
+            "run `tierflow submit` from a folder above the program, or name one with --folder",
+        ) from None

@@ -1,0 +1,57 @@
+"""Join a fabric from a real machine: the foreground process, its systemd unit, and the command to type."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from tierflow.runtime.node import NodeStart
+from tierflow.runtime.record import FabricRecord
+from tierflow.runtime.settings import child_environment, ray_environment, read_token
+from tierflow.runtime.supervise import Supervisor
+from tierflow.topology import NodeSpec
+
+__all__ = ["join_command", "systemd_unit", "watch"]
+
+
+def watch(start: NodeStart, token: Path) -> Supervisor:
+    """A supervisor for this machine's Ray node; ``run`` it.
+
+    Raises:
+        FabricError: the token cannot be read.
+    """
+    read_token(token)
+    return Supervisor(start, child_environment(ray_environment(token)))
+
+
+def join_command(record: FabricRecord, node: NodeSpec) -> str:
+    """What to type on the machine of ``node``, once the token file was copied there."""
+    words = ["tierflow", "join", "--head", record.head, "--tier", node.tier, "--site", node.site, "--name", node.name]
+    if node.address:
+        words += ["--address", node.address]
+    return shlex.join(words)
+
+
+def systemd_unit(start: NodeStart, token: Path) -> str:
+    """A unit file that keeps the node joined (systemd.service(5)); it holds the token's path, never the token."""
+    words = [sys.executable, "-m", "tierflow", "join", "--head", start.head, "--tier", start.tier]
+    words += ["--site", start.site, "--name", start.name, "--token-file", str(token), "--cpus", f"{start.cpus:g}"]
+    words += ["--gpus", f"{start.gpus:g}"] if start.gpus else []
+    words += ["--address", start.address] if start.address else []
+    return f"""\
+[Unit]
+Description=tierflow node {start.name} ({start.tier}, {start.site})
+After=network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={shlex.join(words)}
+Restart=always
+RestartSec=5
+KillMode=control-group
+
+[Install]
+WantedBy=multi-user.target
+"""

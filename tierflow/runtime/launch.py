@@ -1,0 +1,250 @@
+"""Start a fabric on this machine and take it down again, leaving nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from tierflow.errors import FabricError
+from tierflow.rig import LinkControl, Rig, sweep
+from tierflow.runtime.hosts import Host, LocalHost, local_hosts
+from tierflow.runtime.node import HEAD_PORT, JOB_PORT, RIG_OBJECT_STORE, NodeStart
+from tierflow.runtime.record import FabricRecord, ray_folder, records, state_folder
+from tierflow.runtime.settings import FABRIC, RIG, child_environment, make_token, ray_environment
+from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
+
+__all__ = ["Progress", "clean", "down", "link_traffic", "up"]
+
+Progress = Callable[[str, str], None]
+"""Called with a node's name (or the fabric's) and what is happening to it."""
+
+POLL = 0.3
+"""Seconds between two looks at which nodes have come up."""
+
+
+def up(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = 180.0, progress: Progress) -> FabricRecord:
+    """Start the head and the nodes of a cluster file; returns when each of them is a member.
+
+    With ``hosts: machines`` only the head is started, on this machine; the others come with ``tierflow join``.
+
+    Args:
+        spec: the cluster.
+        port: where the dashboard and the job API answer on 127.0.0.1.
+        timeout: how long (s) all of it may take.
+        progress: told of each step.
+
+    Raises:
+        FabricError: the fabric is up already, the port is taken, or a node did not come up in time.
+        RigError: the hosts cannot be made here.
+    """
+    state = state_folder(spec.name)
+    for record in records():
+        if record.name == spec.name and _running(record):
+            raise FabricError(f"the fabric {spec.name!r} is up already", "use it, or take it down with `tierflow down`")
+    clean(spec.name)
+    _port_must_be_free("127.0.0.1", port)
+    state.mkdir(parents=True, mode=0o700)
+    try:
+        return _start(spec, state, port, time.monotonic() + timeout, progress)
+    except BaseException:
+        progress(spec.name, "taking down what was started")
+        clean(spec.name)
+        raise
+
+
+def down(record: FabricRecord) -> None:
+    """End every process of the fabric and remove all that was made for it."""
+    clean(record.name)
+
+
+def link_traffic(record: FabricRecord) -> dict[str, dict[str, int]]:
+    """Bytes, packets and dropped packets of each directed link since the start; empty where no rig shapes the links."""
+    if record.hosts != "rig":
+        return {}
+    return {name: asdict(counters) for name, counters in LinkControl(record.rig).counters().items()}
+
+
+def clean(name: str) -> None:
+    """Remove whatever there is of the fabric called ``name``, also what a killed launcher left."""
+    state = state_folder(name)
+    _end_processes(str(state))
+    sweep(state / "rig")
+    folders = state / "ray-folders"
+    if folders.exists():
+        for folder in folders.read_text().splitlines():
+            shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(state, ignore_errors=True)
+
+
+def _start(spec: ClusterSpec, state: Path, port: int, deadline: float, progress: Progress) -> FabricRecord:
+    (state / "cluster.yaml").write_text(dump(spec))
+    (state / "ray-folders").write_text("\n".join(str(ray_folder(spec.name, node.name)) for node in spec.nodes))
+    token = make_token(state / "token")
+    rig, hosts = _make_hosts(spec, state, progress)
+    starts = _node_starts(spec, hosts, port)
+    head = starts[spec.head.name]
+    url = f"http://127.0.0.1:{port}"
+    record = FabricRecord(spec.name, str(state), spec.hosts, head.head, url, {}, ready=False)
+    if rig is not None:
+        rig.forward({port: (head.name, port)})
+    own = ray_environment(token) | {FABRIC: str(state)} | ({RIG: str(record.rig)} if rig is not None else {})
+    environment = child_environment(own)
+
+    for batch in ([head], [start for start in starts.values() if start is not head]):
+        for start in batch:
+            progress(start.name, "starting Ray")
+            record.supervisors[start.name] = _supervise(start, hosts[start.name], state, environment)
+            record.save()
+        _wait_for(record, [start.name for start in batch], deadline, progress)
+    if rig is not None:
+        _slow_down(rig, spec.nodes)
+    ready = FabricRecord(spec.name, str(state), spec.hosts, head.head, url, record.supervisors, ready=True)
+    ready.save()
+    return ready
+
+
+def _make_hosts(spec: ClusterSpec, state: Path, progress: Progress) -> tuple[Rig | None, Mapping[str, Host]]:
+    if spec.hosts == "rig":
+        progress(spec.name, "making hosts and links")
+        rig = Rig.up(spec, state / "rig")
+        for node in spec.nodes:
+            rig.quota(node.name, None)
+        return rig, rig.hosts
+    if spec.hosts == "local":
+        hosts = local_hosts(spec)
+        _port_must_be_free(hosts[spec.head.name].address, HEAD_PORT)
+        return None, hosts
+    address = spec.head.address or ""
+    _address_must_be_ours(spec.head.name, address)
+    _port_must_be_free(address, HEAD_PORT)
+    return None, {spec.head.name: LocalHost(spec.head.name, address)}
+
+
+def _slow_down(rig: Rig, nodes: Sequence[NodeSpec]) -> None:
+    """Give each host the speed that it was declared with: it holds from here on, so that weak nodes start quickly."""
+    for node in nodes:
+        rig.quota(node.name, node.cpu_quota)
+
+
+def _node_starts(spec: ClusterSpec, hosts: Mapping[str, Host], port: int) -> dict[str, NodeStart]:
+    head = f"{hosts[spec.head.name].address}:{HEAD_PORT}"
+    on_this_machine = spec.hosts != "machines"
+    return {
+        node.name: NodeStart(
+            name=node.name,
+            tier=node.tier,
+            site=node.site,
+            head=head,
+            is_head=node.name == spec.head.name,
+            address=hosts[node.name].address,
+            cpus=node.cpus,
+            gpus=node.gpus,
+            memory=node.memory,
+            object_store=RIG_OBJECT_STORE if on_this_machine else None,
+            folder=str(ray_folder(spec.name, node.name)),
+            dashboard=port,
+        )
+        for node in spec.nodes
+        if node.name in hosts
+    }
+
+
+def _supervise(start: NodeStart, host: Host, state: Path, environment: Mapping[str, str]) -> int:
+    Path(start.folder).mkdir(parents=True, exist_ok=True)
+    file = start.save(state / f"{start.name}.json")
+    with (state / f"{start.name}.log").open("ab") as log:
+        argv = [sys.executable, "-m", "tierflow.runtime.supervise", str(file)]
+        return host.popen(argv, env=environment, stdout=log, stderr=subprocess.STDOUT).pid
+
+
+def _wait_for(record: FabricRecord, names: Sequence[str], deadline: float, progress: Progress) -> None:
+    """Wait until every node named is a member; a supervisor that ends, or the deadline, is an error."""
+    waiting = set(names)
+    while waiting:
+        for name in sorted(waiting & _alive(record)):
+            waiting.discard(name)
+            progress(name, "is up")
+        for name in sorted(waiting):
+            if not _is_running(record.supervisors[name]):
+                raise FabricError(f"the Ray node of {name} ended while it started", _last_words(record, name))
+        if waiting and time.monotonic() > deadline:
+            name = min(waiting)
+            raise FabricError(f"{', '.join(sorted(waiting))} did not come up in time", _last_words(record, name))
+        if waiting:
+            time.sleep(POLL)
+
+
+def _alive(record: FabricRecord) -> set[str]:
+    try:
+        members: tuple[Member, ...] = record.head_interface().members(timeout=5)
+    except FabricError:
+        return set()
+    return {member.name for member in members if member.alive}
+
+
+def _last_words(record: FabricRecord, name: str) -> str:
+    log = Path(record.state) / f"{name}.log"
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return "its log ends with: " + (" / ".join(lines[-3:]) or "(nothing)")
+
+
+def _running(record: FabricRecord) -> bool:
+    return any(_is_running(pid) for pid in record.supervisors.values())
+
+
+def _is_running(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and "tierflow" in " ".join(process.cmdline())
+    return False
+
+
+def _end_processes(state: str) -> None:
+    """Kill every process that carries the fabric's mark in its environment, whoever its parent is by now."""
+    for _ in range(5):
+        marked = [process for process in psutil.process_iter() if _is_marked(process, state)]
+        if not marked:
+            return
+        for process in marked:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(marked, timeout=3)
+
+
+def _is_marked(process: psutil.Process, state: str) -> bool:
+    if process.pid == os.getpid():
+        return False
+    with suppress(psutil.Error):
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(FABRIC) == state
+    return False
+
+
+def _port_must_be_free(address: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise FabricError(
+                f"port {port} of {address} is taken ({error.strerror})",
+                "end what listens there, or name another port with --port",
+            ) from None
+
+
+def _address_must_be_ours(name: str, address: str) -> None:
+    ours = {entry.address for entries in psutil.net_if_addrs().values() for entry in entries}
+    if address not in ours:
+        raise FabricError(
+            f"the head {name} is at {address or 'no address'}, which is not an address of this machine",
+            f"run `tierflow up` on {name}, or correct its address in the cluster file",
+        )

@@ -1,0 +1,92 @@
+"""What one Ray node is started with, and the command that starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tierflow.topology import NODE, SITE, TIER
+
+__all__ = ["HEAD_PORT", "JOB_PORT", "NodeStart"]
+
+HEAD_PORT = 6379
+JOB_PORT = 8265
+RIG_OBJECT_STORE = 200 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStart:
+    """One Ray node: who it is, where its head is, what it offers.
+
+    Attributes:
+        head: ``address:port`` of the head; for the head itself, where it listens.
+        address: the address that other nodes reach this one at; empty lets Ray find it.
+        memory: bytes for workers, and object_store: bytes of shared memory; None leaves both to Ray.
+        folder: where Ray keeps this node's sockets and logs; empty is Ray's own ``/tmp/ray``. Ray puts sockets in it,
+            whose paths may have 107 bytes at most: keep it short.
+        dashboard: the port of the dashboard and of the job API, on the head.
+    """
+
+    name: str
+    tier: str
+    site: str
+    head: str
+    is_head: bool = False
+    address: str = ""
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory: int | None = None
+    object_store: int | None = None
+    folder: str = ""
+    dashboard: int = JOB_PORT
+
+    @classmethod
+    def here(
+        cls, *, name: str, tier: str, site: str, head: str, address: str, cpus: float | None, gpus: float
+    ) -> NodeStart:
+        """A node for this machine; without ``cpus`` it offers all that the machine has."""
+        found = float(os.cpu_count() or 1) if cpus is None else cpus
+        return cls(name=name, tier=tier, site=site, head=head, address=address, cpus=found, gpus=gpus)
+
+    def labels(self) -> Mapping[str, str]:
+        """The labels that placement goes by."""
+        return {TIER: self.tier, SITE: self.site, NODE: self.name}
+
+    def argv(self) -> list[str]:
+        """The ``ray start --block`` command (https://docs.ray.io/en/latest/cluster/cli.html#ray-start)."""
+        options = {
+            "node-name": self.name,
+            "num-cpus": f"{self.cpus:g}",
+            "num-gpus": f"{self.gpus:g}",
+            "resources": json.dumps({self.tier: self.cpus}),
+            "labels": ",".join(f"{key}={value}" for key, value in self.labels().items()),
+            "node-ip-address": self.address,
+            "memory": self.memory or "",
+            "object-store-memory": self.object_store or "",
+            "temp-dir": self.folder,
+        }
+        if self.is_head:
+            options |= {"port": self.head.rpartition(":")[2], "dashboard-host": "127.0.0.1"}
+            options |= {"dashboard-port": self.dashboard, "include-dashboard": "true"}
+        else:
+            options |= {"address": self.head}
+        flags = [f"--{name}={value}" for name, value in options.items() if value != ""]
+        head = ["--head"] if self.is_head else []
+        return [*_RAY, "start", *head, "--block", "--disable-usage-stats", "--log-style=record", *flags]
+
+    def save(self, path: Path) -> Path:
+        """Write it where ``read`` finds it."""
+        path.write_text(json.dumps(asdict(self)))
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> NodeStart:
+        """What ``save`` wrote."""
+        return cls(**json.loads(path.read_text()))
+
+
+_RAY = (sys.executable, "-c", "import sys; from ray.scripts.scripts import main; sys.argv[0] = 'ray'; sys.exit(main())")

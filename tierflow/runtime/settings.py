@@ -1,0 +1,81 @@
+"""What every Ray process of a fabric is told by its environment: the token, the cut-tolerant settings, the marks.
+
+Ray's defaults declare a node dead 60 s after its link is cut, and its raylet ends itself when the link heals. With the
+settings here a cut node stays a member: calls to it fail within seconds, and work on its own side goes on. They are
+Ray's own (``RAY_<name>`` overrides an entry of ``ray_config_def.h``), and head and nodes must agree on them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tierflow.errors import FabricError
+
+__all__ = ["FABRIC", "RIG", "child_environment", "make_token", "ray_environment", "read_token"]
+
+FABRIC = "TIERFLOW_FABRIC"
+"""Names the state folder of the fabric that a process belongs to; ``down`` finds processes by it."""
+
+RIG = "TIERFLOW_RIG"
+"""Names the folder of the rig's control socket, where the links are shaped by one."""
+
+CUT_TOLERANT: Mapping[str, str] = {
+    "RAY_health_check_failure_threshold": "100000",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "36000",
+    "RAY_gcs_server_request_timeout_seconds": "3600",
+    "RAY_grpc_client_keepalive_time_ms": "2000",
+    "RAY_grpc_client_keepalive_timeout_ms": "3000",
+    "RAY_grpc_keepalive_time_ms": "2000",
+    "RAY_grpc_keepalive_timeout_ms": "3000",
+}
+
+
+def ray_environment(token: Path) -> dict[str, str]:
+    """What Ray must find in the environment of the head, each node, each driver and each job client."""
+    return {
+        **CUT_TOLERANT,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+def child_environment(own: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that the fabric starts: this one's, with ``own`` over it.
+
+    Another cluster's address or token is dropped, and this interpreter's scripts come first on the path, so that
+    ``python`` in a job's entrypoint is the Python that runs the fabric.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return {**kept, "PATH": path, **own}
+
+
+def make_token(path: Path) -> Path:
+    """Write a new random token, readable by its owner only."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+    return path
+
+
+def read_token(path: Path) -> str:
+    """The token in the file at ``path``.
+
+    Raises:
+        FabricError: there is no such file, or nothing in it.
+    """
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FabricError(
+            f"the token file {path} cannot be read ({error})",
+            "copy it from the machine that ran `tierflow up` and name it with --token-file",
+        ) from error
+    if not token:
+        raise FabricError(f"the token file {path} is empty", "copy it again from the machine that ran `tierflow up`")
+    return token

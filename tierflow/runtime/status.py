@@ -1,0 +1,63 @@
+"""What `tierflow status` tells of each node: declared in the cluster file, held against what the head sees."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tierflow.runtime.record import FabricRecord
+from tierflow.topology import Member
+
+__all__ = ["NodeStatus", "node_statuses"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One node. ``state`` is "up", "dead" (it was a member) or "missing" (it never came).
+
+    ``cpu_quota`` is how many of this machine's cores it may use, on the rig only.
+    """
+
+    name: str
+    tier: str
+    site: str
+    address: str
+    state: str
+    cpus: float
+    cpu_quota: float | None
+    resources: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON shows it."""
+        return asdict(self)
+
+
+def node_statuses(record: FabricRecord) -> tuple[NodeStatus, ...]:
+    """Every node that was declared or that joined besides: by tier as the file orders them, then by name.
+
+    Raises:
+        FabricError: the head does not answer.
+    """
+    spec = record.spec()
+    latest: dict[str, Member] = {}
+    for member in record.head_interface().members():
+        if member.alive or member.name not in latest:
+            latest[member.name] = member
+    declared = {node.name: node for node in spec.nodes}
+    found = []
+    for name in declared.keys() | latest.keys():
+        node, there = declared.get(name), latest.get(name)
+        found.append(
+            NodeStatus(
+                name=name,
+                tier=there.tier if there else node.tier if node else "",
+                site=there.site if there else node.site if node else "",
+                address=there.address if there else "",
+                state="missing" if there is None else "up" if there.alive else "dead",
+                cpus=there.resources.get("CPU", 0.0) if there else 0.0,
+                cpu_quota=node.cpu_quota if node else None,
+                resources=dict(there.resources) if there else {},
+            )
+        )
+    order = {tier: index for index, tier in enumerate(spec.tiers)}
+    return tuple(sorted(found, key=lambda node: (order.get(node.tier, len(order)), node.name)))

@@ -1,0 +1,161 @@
+"""Keep one Ray node running: start it, watch it, start it again with back-off when it ends.
+
+``python -m tierflow.runtime.supervise NODE.json`` does it for a node of ``tierflow up``; ``tierflow join`` does it in
+the foreground, as a service manager wants it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from tierflow.errors import FabricError
+from tierflow.runtime.node import NodeStart
+
+__all__ = ["Supervisor", "backoff"]
+
+STEADY = 60.0
+"""A node that ran this long (s) starts again at the shortest delay."""
+
+STOP_WITHIN = 10.0
+"""How long (s) Ray gets to end by itself before it is killed."""
+
+log = logging.getLogger("tierflow.node")
+
+
+def backoff(first: float = 1.0, factor: float = 2.0, most: float = 30.0) -> Iterator[float]:
+    """Delays (s) before each new start: ``first``, then ``factor`` times the last, ``most`` at the most."""
+    delay = first
+    while True:
+        yield delay
+        delay = min(delay * factor, most)
+
+
+class Supervisor:
+    """One Ray node that comes back until it is told to stop."""
+
+    def __init__(self, start: NodeStart, environment: dict[str, str]) -> None:
+        self.start = start
+        self.environment = environment
+        self.stopping = threading.Event()
+        self.last_words: deque[str] = deque(maxlen=40)
+        self._child: subprocess.Popen[str] | None = None
+
+    def run(self, *, first_must_succeed: bool) -> None:
+        """Run until ``stop``; returns when the node has ended for good.
+
+        Raises:
+            FabricError: the token was refused, or ``first_must_succeed`` and the first start failed.
+        """
+        delays = backoff()
+        first = first_must_succeed
+        while not self.stopping.is_set():
+            began = time.monotonic()
+            joined = self._run_once()
+            if self.stopping.is_set():
+                return
+            if not joined:
+                self._refuse_what_waiting_cannot_mend(first)
+            first = False
+            if time.monotonic() - began >= STEADY:
+                delays = backoff()
+            delay = next(delays)
+            log.warning("the Ray node of %s ended; it joins again in %g s", self.start.name, delay)
+            self.stopping.wait(delay)
+
+    def stop(self, *_: int | FrameType | None) -> None:
+        """End the node and ``run``; may be called from a signal handler."""
+        self.stopping.set()
+        child = self._child
+        if child is not None and child.poll() is None:
+            child.terminate()
+
+    def _run_once(self) -> bool:
+        """One life of the node; true if it became a member of the fabric."""
+        joined = False
+        with subprocess.Popen(
+            self.start.argv(),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+        ) as self._child:
+            if self.stopping.is_set():
+                self._child.terminate()
+            family = _Family(self._child.pid)
+            assert self._child.stdout is not None
+            for line in self._child.stdout:
+                self.last_words.append(line.rstrip())
+                log.debug("%s", line.rstrip())
+                if not joined and "Ray runtime started" in line:
+                    joined = True
+                    log.info("%s joined the fabric at %s", self.start.name, self.start.head)
+                    family.note()
+        family.end()
+        return joined
+
+    def _refuse_what_waiting_cannot_mend(self, first: bool) -> None:
+        said = "\n".join(self.last_words)
+        if "authentication token" in said.lower() or "unauthenticated" in said.lower():
+            raise FabricError(
+                f"the head at {self.start.head} refused the token of {self.start.name}",
+                "copy the token file again from the machine that ran `tierflow up` and name it with --token-file",
+            )
+        if first:
+            reason = next((line for line in reversed(self.last_words) if line.strip()), "it printed nothing")
+            raise FabricError(
+                f"the Ray node of {self.start.name} did not start: {reason.strip()}",
+                f"see that the head answers at {self.start.head} and that no other node holds this address's ports",
+            )
+
+
+class _Family:
+    """A process and what it started: what is left of it is ended when the process has ended."""
+
+    def __init__(self, pid: int) -> None:
+        self._root = psutil.Process(pid)
+        self._members: set[psutil.Process] = set()
+
+    def note(self) -> None:
+        try:
+            self._members.update(self._root.children(recursive=True))
+        except psutil.NoSuchProcess:
+            return
+
+    def end(self) -> None:
+        for member in self._members:
+            if member.is_running():
+                member.terminate()
+        _, alive = psutil.wait_procs(self._members, timeout=STOP_WITHIN)
+        for member in alive:
+            member.kill()
+
+
+def main() -> None:
+    """Supervise the node whose file is the first argument, with this process's environment."""
+    logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    supervisor = Supervisor(NodeStart.read(Path(sys.argv[1])), dict(os.environ))
+    signal.signal(signal.SIGTERM, supervisor.stop)
+    signal.signal(signal.SIGINT, supervisor.stop)
+    try:
+        supervisor.run(first_must_succeed=False)
+    except FabricError as error:
+        log.error("%s", error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What the SDK hands to a fabric: something to run, and what it asks. Knows nothing of Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tierflow.planning import Request
+
+__all__ = ["Placement", "Ready", "Work"]
+
+
+@dataclass(eq=False, slots=True)
+class Ready:
+    """A work made ready for one fabric: how to start it, and until when (monotonic seconds) the check holds."""
+
+    start: Callable[..., Any]
+    version: int
+    until: float
+
+
+@dataclass(eq=False, slots=True)
+class Work:
+    """A task's function or an actor's class as the nodes run it, its request, and its options by Ray's names.
+
+    `raw` is what the user wrote. `ready` is the fabric's own note, so that a second call costs next to nothing.
+    """
+
+    body: Any
+    raw: Any
+    request: Request
+    options: Mapping[str, Any]
+    ready: Ready | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a task or an actor runs or ran, and why there."""
+
+    node: str
+    tier: str
+    site: str
+    why: str

@@ -1,0 +1,37 @@
+"""What the cluster is: the cluster file, its nodes and links, and the paths between them.
+
+`load` reads a file into a `ClusterSpec`; `Topology.of` makes the graph of it; `describe` says what it means. A
+`Member` is a node as the running fabric sees it.
+"""
+
+from __future__ import annotations
+
+from tierflow.topology.describe import Description, Route, describe
+from tierflow.topology.dump import dump
+from tierflow.topology.graph import Topology
+from tierflow.topology.link import Link, LinkSpec, Radio, ReverseSpec
+from tierflow.topology.load import load, parse
+from tierflow.topology.member import Member
+from tierflow.topology.node import NODE, SITE, TIER, NodeSpec, PowerSpec
+from tierflow.topology.spec import ClusterSpec
+
+__all__ = [
+    "NODE",
+    "SITE",
+    "TIER",
+    "ClusterSpec",
+    "Description",
+    "Link",
+    "LinkSpec",
+    "Member",
+    "NodeSpec",
+    "PowerSpec",
+    "Radio",
+    "ReverseSpec",
+    "Route",
+    "Topology",
+    "describe",
+    "dump",
+    "load",
+    "parse",
+]

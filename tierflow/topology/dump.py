@@ -1,0 +1,73 @@
+"""A cluster file as people write it, from a spec: the way back of `parse`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from tierflow import units
+from tierflow.topology.spec import ClusterSpec
+
+__all__ = ["dump"]
+
+_WRITERS = {
+    "rate": units.RATE,
+    "delay": units.DURATION,
+    "jitter": units.DURATION,
+    "loss": units.SHARE,
+    "memory": units.SIZE,
+    "idle": units.POWER,
+    "busy": units.POWER,
+    "battery": units.ENERGY,
+}
+
+
+class _Row(dict[str, Any]):
+    """A mapping that is written in one line."""
+
+
+class _Names(tuple[str, ...]):
+    """A list of names that is written in one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper that writes each node, each link and each list of names as one row."""
+
+
+_Dumper.add_representer(
+    _Row, lambda dumper, row: dumper.represent_mapping("tag:yaml.org,2002:map", row.items(), flow_style=True)
+)
+_Dumper.add_representer(
+    _Names, lambda dumper, names: dumper.represent_sequence("tag:yaml.org,2002:seq", names, flow_style=True)
+)
+
+
+def dump(spec: ClusterSpec) -> str:
+    """The YAML text of `spec`, without what is left at its default. `parse(dump(spec)) == spec`, to the last digit."""
+    written: dict[str, Any] = {"name": spec.name, "hosts": spec.hosts, "tiers": _Names(spec.tiers)}
+    if spec.sites:
+        written["sites"] = _Names(spec.sites)
+    written["nodes"] = [_written(node, units.PRICE_PER_SECOND) for node in spec.nodes]
+    if spec.links:
+        written["links"] = [_written(link, units.PRICE_PER_BYTE) for link in spec.links]
+    text: str = yaml.dump(written, Dumper=_Dumper, sort_keys=False, width=1_000_000)
+    return text
+
+
+def _written(model: BaseModel, price: units.Quantity) -> _Row:
+    """The set values of a node or a link, in the words of the file; `price` is what its price is written in."""
+    row = _Row()
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if value is None or (not field.is_required() and value == field.default):
+            continue
+        key = str(field.validation_alias or name)
+        if isinstance(value, BaseModel):
+            row[key] = _written(value, price)
+        elif quantity := price if name == "price" else _WRITERS.get(name):
+            row[key] = quantity.write(value)
+        else:
+            row[key] = int(value) if isinstance(value, float) and value.is_integer() else value
+    return row

@@ -1,0 +1,53 @@
+"""A node as the cluster file declares it, and the label keys that the fabric puts on it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tierflow.topology.quantities import Bytes, Joules, Name, PricePerSecond, Watts
+
+__all__ = ["NODE", "SITE", "TIER", "NodeSpec", "PowerSpec"]
+
+TIER = "tierflow.io/tier"
+"""The label whose value is the node's tier."""
+SITE = "tierflow.io/site"
+"""The label whose value is the node's site."""
+NODE = "tierflow.io/node"
+"""The label whose value is the node's name."""
+
+
+class PowerSpec(BaseModel):
+    """What a node draws from its supply, in watts: when it does nothing and when all its cores work."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    idle: Watts
+    busy: Watts
+
+
+class NodeSpec(BaseModel):
+    """One node: where it stands, what it offers to Ray, how fast it is and what it costs.
+
+    `cpus` and `gpus` are what Ray may schedule, in whole units as `ray start` takes them; `cpu_quota` is how many of
+    this machine's cores the node may use on the rig; `speed` is its speed relative to a node of speed 1; `memory` is
+    in bytes, `price` in dollars per second, `battery` in joules. `address` is where a real machine is reached. `head`
+    marks the node of the last tier that keeps the cluster's state; without a mark it is the first of that tier.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: Name
+    tier: Name
+    site: Name
+    cpus: Annotated[int, Field(ge=0, le=100_000)] = 1
+    gpus: Annotated[int, Field(ge=0, le=100_000)] = 0
+    memory: Bytes | None = None
+    speed: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0
+    cpu_quota: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | None = None
+    power: PowerSpec | None = None
+    price: PricePerSecond = 0.0
+    battery: Joules | None = None
+    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$")] | None = None
+    head: bool = False

@@ -1,0 +1,112 @@
+"""A `Description` drawn for a terminal. Not imported by the package itself: only a command line needs rich."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from tierflow.topology.describe import Description, Route
+from tierflow.topology.link import Link
+from tierflow.topology.node import NodeSpec
+from tierflow.units import (
+    show_duration,
+    show_energy,
+    show_power,
+    show_price_per_byte,
+    show_price_per_second,
+    show_rate,
+    show_share,
+    show_size,
+)
+
+__all__ = ["render"]
+
+_HOSTS = {
+    "rig": "hosts on this machine, with shaped links",
+    "local": "Ray nodes on this machine's own network, nothing shaped",
+    "machines": "real machines, which join by themselves",
+}
+_GIGABYTE = 1e9
+
+
+def render(description: Description) -> RenderableType:
+    """The summary, the tables of nodes, links and ways, and the warnings."""
+    tables = (_nodes(description), _links(description), _ways(description))
+    spaced = [part for table in tables for part in ("", table)]
+    return Group(_summary(description), *spaced, *_warnings(description))
+
+
+def _summary(description: Description) -> Text:
+    counts = (f"{sum(node.tier == tier for node in description.nodes)} {tier}" for tier in description.tiers)
+    text = Text.assemble((description.name, "bold"), f": {_HOSTS[description.hosts]}\n")
+    text.append(f"tiers: {' < '.join(counts)}; head: {description.head}; sites: {', '.join(description.sites)}")
+    return text
+
+
+def _nodes(description: Description) -> Table:
+    table = Table("node", "tier", "site", "CPU", "GPU", "memory", "speed", title="Nodes", title_justify="left")
+    shown = {name: cell for name, cell in _OPTIONAL.items() if any(cell(node) for node in description.nodes)}
+    for name in shown:
+        table.add_column(name)
+    for node in description.nodes:
+        memory = "" if node.memory is None else show_size(node.memory)
+        name = f"{node.name} (head)" if node.name == description.head else node.name
+        known = (name, node.tier, node.site, str(node.cpus), str(node.gpus), memory, f"{node.speed:g}")
+        table.add_row(*map(escape, (*known, *(cell(node) for cell in shown.values()))))
+    return table
+
+
+def _power(node: NodeSpec) -> str:
+    return "" if node.power is None else f"{show_power(node.power.idle)} to {show_power(node.power.busy)}"
+
+
+_OPTIONAL: Mapping[str, Callable[[NodeSpec], str]] = {
+    "cores on the rig": lambda node: "" if node.cpu_quota is None else f"{node.cpu_quota:g}",
+    "power, idle to busy": _power,
+    "battery": lambda node: "" if node.battery is None else show_energy(node.battery),
+    "price": lambda node: show_price_per_second(node.price) if node.price else "",
+    "address": lambda node: node.address or "",
+}
+"""Columns that are drawn where a node has something to say in them."""
+
+
+def _links(description: Description) -> Table:
+    table = Table("link", "rate", "delay", "jitter", "loss", "price", "radio", title="Links", title_justify="left")
+    for link in description.links:
+        table.add_row(*map(escape, _link(link)), style="" if link.shaped else "dim")
+    if not all(link.shaped for link in description.links):
+        table.caption = "dim: joins a node to its site where the file declares no link"
+        table.caption_justify = "left"
+    return table
+
+
+def _link(link: Link) -> tuple[str, ...]:
+    jitter = show_duration(link.jitter) if link.jitter else ""
+    loss = show_share(link.loss) if link.loss else ""
+    price = show_price_per_byte(link.price) if link.price else ""
+    return link.name, show_rate(link.rate), show_duration(link.delay), jitter, loss, price, link.radio
+
+
+def _ways(description: Description) -> Table:
+    table = Table("from", "to", "delay", "round trip", "rate", "set by", "loss", "1 GB costs", title_justify="left")
+    table.title = "Ways (of the two nodes furthest apart)"
+    for route in description.routes:
+        table.add_row(*map(escape, _way(route)))
+    return table
+
+
+def _way(route: Route) -> tuple[str, ...]:
+    source, target = (f"{tier} in {site}" for tier, site in (route.source, route.target))
+    round_trip = "no way back" if route.round_trip is None else show_duration(route.round_trip)
+    loss = show_share(route.loss) if route.loss else ""
+    delay, rate, cost = show_duration(route.delay), show_rate(route.rate), f"{route.price * _GIGABYTE:.2f} $"
+    return source, target, delay, round_trip, rate, route.bottleneck, loss, cost
+
+
+def _warnings(description: Description) -> list[Text]:
+    texts = [Text.assemble(("warning: ", "yellow"), warning) for warning in description.warnings]
+    return [Text(), *texts] if texts else []
