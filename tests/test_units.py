@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -89,12 +90,15 @@ def test_what_is_no_quantity_is_refused_with_a_sentence(
     assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize("text", ["9" * 100_000 + " ms", "1e999999999 ms", "1e-999999999 ms", " " * 100_000])
-def test_vast_text_costs_nothing(text: str) -> None:
-    try:
-        assert units.duration(text) == 0
-    except UnitError as error:
-        assert len(str(error)) < 150
+@pytest.mark.parametrize("text", ["9" * 100_000 + " ms", "1e999999999 ms", " " * 100_000])
+def test_vast_text_costs_nothing_and_is_not_repeated_in_full(text: str) -> None:
+    with pytest.raises(UnitError) as caught:
+        units.duration(text)
+    assert len(str(caught.value)) < 150
+
+
+def test_what_is_smaller_than_any_number_is_zero() -> None:
+    assert units.duration("1e-999999999 ms") == 0
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,10 @@ def test_the_example_of_an_error_is_right_and_is_how_it_would_be_written(quantit
 
 @given(text=st.text(max_size=80))
 def test_any_text_is_a_rate_or_an_error(text: str) -> None:
-    try:
+    with suppress(UnitError):
         assert units.rate(text) >= 0
-    except UnitError as error:
-        assert pickle.loads(pickle.dumps(error)).args == error.args
+
+
+def test_the_error_carries_its_data_and_pickles() -> None:
+    error = pickle.loads(pickle.dumps(UnitError("fast", "rate", "20 Mbit/s")))
+    assert (error.text, error.wanted, error.example) == ("fast", "rate", "20 Mbit/s")

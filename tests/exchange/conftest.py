@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,27 +13,27 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Ray reads its settings once, when it is first imported: so they are here and not in the fixture.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One real Ray node on this machine, with its own object store."""
-    ray = pytest.importorskip("ray")
-    settings = {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    }
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    with tempfile.TemporaryDirectory(prefix="tf-") as place:
+    import ray
+
+    with pytest.MonkeyPatch.context() as settings, tempfile.TemporaryDirectory(prefix="tf-") as place:
+        settings.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        here = Path(__file__).parent
+        settings.setenv("PYTHONPATH", f"{here}:{here.parents[1]}")
+        settings.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ray.init(
             num_cpus=1, include_dashboard=False, object_store_memory=1 << 28, _temp_dir=place, logging_level="ERROR"
         )
-        try:
-            yield
-        finally:
+        yield
+        with warnings.catch_warnings():
+            # Ray drops its handles of the processes it has just ended without waiting for them.
+            warnings.simplefilter("ignore", ResourceWarning)
             ray.shutdown()
-            for name, value in before.items():
-                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+            gc.collect()

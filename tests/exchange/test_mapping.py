@@ -3,6 +3,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ def store() -> Iterator[pa.Buffer]:
     """A read-only buffer in the middle of an unlinked file that is mapped shared, as the object store's is."""
     number, path = tempfile.mkstemp(prefix="plasma", dir="/dev/shm")
     os.ftruncate(number, SIZE)
-    os.unlink(path)
+    Path(path).unlink()
     memory = mmap.mmap(number, SIZE)
     memory[:] = bytes(range(256)) * (SIZE // 256)
     yield pa.py_buffer(memoryview(memory).toreadonly())[5000:50_000]

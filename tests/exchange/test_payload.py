@@ -4,14 +4,14 @@ import math
 import pickle
 from dataclasses import replace
 
-import arrow
+import arrow_data
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pickler import sent
+from taught_pickler import sent
 
 from tierflow.errors import PayloadError, TierflowError
 from tierflow.exchange import Payload, decode, encode
@@ -24,13 +24,13 @@ def same(left: pa.Table | pa.RecordBatch, right: pa.Table | pa.RecordBatch) -> b
     return repr(left.to_pylist()) == repr(right.to_pylist()) and left.num_rows == right.num_rows
 
 
-@given(arrow.tables())
+@given(arrow_data.tables())
 def test_every_arrow_table_comes_back(table: pa.Table) -> None:
     assert same(decode(encode(table)), table)
     assert same(sent(table), table)
 
 
-@given(arrow.batches())
+@given(arrow_data.batches())
 def test_every_record_batch_comes_back(batch: pa.RecordBatch) -> None:
     assert same(decode(encode(batch)), batch)
     assert same(sent(batch), batch)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pickler import dumps, sent, weight
+from taught_pickler import dumps, sent, weight
 
 from tierflow.exchange import decode, encode
 
@@ -32,7 +32,7 @@ def whole(tensor: torch.Tensor) -> tuple[torch.dtype, torch.Size, bool, bytes]:
 def test_every_element_type_and_shape_comes_back(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     count = torch.Size(shape).numel() * dtype.itemsize
     octets = (torch.arange(count) % 2).to(torch.uint8)
-    tensor = octets.view(dtype).reshape(shape) if count else torch.empty(shape, dtype=dtype)
+    tensor = octets.view(dtype).reshape(shape)
     assert whole(decode(encode(tensor))) == whole(tensor)
     assert whole(sent(tensor)) == whole(tensor)
 

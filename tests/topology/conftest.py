@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+
+from tierflow.errors import ClusterFileError
+from tierflow.topology import parse
 
 VALID = """\
 name: demo
@@ -26,3 +31,15 @@ links:
 def valid() -> str:
     """A valid cluster file: two sites, three nodes, one link."""
     return VALID
+
+
+@pytest.fixture(scope="session")
+def refusal() -> Callable[[str], str]:
+    """The sentence with which a text called c.yaml is refused."""
+
+    def refuse(text: str) -> str:
+        with pytest.raises(ClusterFileError) as caught:
+            parse(text, "c.yaml")
+        return str(caught.value)
+
+    return refuse

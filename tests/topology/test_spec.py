@@ -31,7 +31,7 @@ def test_a_spec_is_a_value() -> None:
     spec = ClusterSpec(name="x", hosts="rig", nodes=(CLOUD,))
     assert hash(spec) == hash(ClusterSpec(name="x", hosts="rig", nodes=(CLOUD,)))
     with pytest.raises(ValidationError, match="frozen"):
-        spec.name = "y"  # type: ignore[misc]
+        spec.name = "y"
 
 
 def test_a_member_says_who_it_is() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, in SI units.")] = False,
 ) -> None:
     """Say what a cluster file means, or the one thing that is wrong with it."""
-    description = describe(load(file))
+    description = describe(load(file), os.cpu_count())
     if as_json:
         out.print_json(json.dumps(description.to_dict()))
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -63,7 +64,13 @@ def status(
     links = launch.link_traffic(record)
     if as_json:
         rows = [node.as_dict() for node in nodes]
-        whole = {"fabric": record.name, "dashboard": record.dashboard, "head": record.head, "nodes": rows, "links": links}
+        whole = {
+            "fabric": record.name,
+            "dashboard": record.dashboard,
+            "head": record.head,
+            "nodes": rows,
+            "links": links,
+        }
         out.print_json(json.dumps(whole))
         return
     out.print(f"fabric {record.name}, head {record.head}, dashboard {record.dashboard}")
@@ -95,11 +102,13 @@ def join(
     address: Annotated[str, typer.Option(help="The address others reach this machine at.")] = "",
     cpus: Annotated[float | None, typer.Option(help="CPUs to offer; all there are by default.")] = None,
     gpus: Annotated[float, typer.Option(help="GPUs to offer.")] = 0.0,
+    temp_dir: Annotated[str, typer.Option(help="Where Ray keeps sockets and logs; /tmp/ray by default.")] = "",
     print_unit: Annotated[bool, typer.Option("--print-unit", help="Print a systemd unit and do nothing.")] = False,
 ) -> None:
     """Make this machine a node of a fabric, in the foreground; join again whenever its Ray node ends."""
     token = token_file.expanduser().absolute()
-    start = NodeStart.here(name=name, tier=tier, site=site, head=head, address=address, cpus=cpus, gpus=gpus)
+    cores = float(os.cpu_count() or 1) if cpus is None else cpus
+    start = NodeStart(name, tier, site, head, address=address, cpus=cores, gpus=gpus, folder=temp_dir)
     if print_unit:
         out.print(systemd_unit(start, token), markup=False, soft_wrap=True, end="")
         return

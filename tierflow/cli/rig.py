@@ -14,7 +14,7 @@ from tierflow import units
 from tierflow.cli.screen import out, say
 from tierflow.errors import RigError
 from tierflow.rig import LinkControl, Rig, sweep
-#CAL
+from tierflow.rig.calibrate import calibrate
 from tierflow.runtime.record import rig_folders, state_folder
 from tierflow.topology import load
 from tierflow.units import show_bytes, show_duration, show_rate

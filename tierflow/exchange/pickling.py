@@ -13,7 +13,8 @@ from tierflow.exchange import tables, tensors
 from tierflow.exchange.payload import Payload, encode, restore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections import ChainMap
+    from collections.abc import Callable
 
     import torch
 
@@ -22,22 +23,21 @@ __all__ = ["register", "size_of"]
 _ARROW = (pa.Table, pa.RecordBatch)
 
 
-def register(dispatch: MutableMapping[type, Callable[[Any], Any]]) -> None:
-    """Make a pickler send tables, batches and tensors as payloads. Call it before each use: it takes a microsecond.
+def register(dispatch: ChainMap[type, Callable[[Any], Any]]) -> None:
+    """Make a pickler send tables, record batches and tensors as payloads. It may be repeated; it takes a microsecond.
 
-    Ray installs its own reducer for tables whenever it starts, so that one is replaced at every call. Torch is never
-    imported for this: a tensor exists only in a process that has loaded torch, and the call after that covers it. A
-    reducer for tensors that somebody else chose (Ray's direct transport between actors) is left alone.
+    Ray installs its own reducer for tables whenever it starts, so call this after that. Tensors are looked up when one
+    is met: torch is not imported for this, and a process that loads torch later is covered. A reducer for tensors that
+    somebody else chose (Ray's direct transport between actors) goes before.
 
     Args:
-        dispatch: The pickler's ``dispatch_table``. Not ``copyreg.dispatch_table``: ``torch.save`` reads that too, and
-            its files would no longer load with ``weights_only=True``.
+        dispatch: The ``dispatch_table`` of cloudpickle's pickler, which is a chain. Not ``copyreg.dispatch_table``:
+            ``torch.save`` reads that too, and its files would no longer load with ``weights_only=True``.
     """
     for arrow in _ARROW:
         dispatch[arrow] = _reduce
-    tensor = tensors.loaded()
-    if tensor is not None and tensor not in dispatch:
-        dispatch[tensor] = _reduce_tensor
+    if not any(isinstance(link, _TensorReducer) for link in dispatch.maps):
+        dispatch.maps.append(_TensorReducer())
 
 
 def size_of(value: object) -> int:
@@ -62,7 +62,19 @@ def _reduce(value: pa.Table | pa.RecordBatch) -> tuple[Callable[[Payload], Any],
 
 def _reduce_tensor(value: torch.Tensor) -> Any:
     # Sparse, quantized and other devices' tensors go the way that torch sends them.
-    return _reduce(value) if tensors.carries(value) else value.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+    if tensors.carries(value):
+        return _reduce(value)
+    return value.__reduce_ex__(pickle.HIGHEST_PROTOCOL)  # type: ignore[no-untyped-call]
+
+
+class _TensorReducer(dict[type, "Callable[[Any], Any]"]):
+    """The last link of a dispatch chain: knows tensors once their type exists."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], Any]:
+        if kind is not tensors.loaded():
+            raise KeyError(kind)
+        self[kind] = _reduce_tensor
+        return _reduce_tensor
 
 
 class _Scale(pickle.Pickler):

@@ -71,12 +71,11 @@ def read(dtype: str, shape: tuple[int, ...], data: pa.Buffer, *, grad: bool) -> 
         )
     own = mapping.private(data) if data.size >= PRIVATE_FROM else None
     if own is not None:
-        tensor = torch.frombuffer(own.memory, dtype=kind, count=math.prod(shape), offset=own.offset).reshape(shape)
+        octets = torch.frombuffer(own.memory, dtype=torch.uint8, count=data.size, offset=own.offset)
     else:
-        tensor = torch.empty(shape, dtype=kind)
-        if data.size:
-            tensor.view(-1).view(torch.uint8).numpy()[:] = np.frombuffer(data, dtype=np.uint8)
-    return tensor.requires_grad_(grad)
+        octets = torch.empty(data.size, dtype=torch.uint8)
+        octets.numpy()[:] = np.frombuffer(data, dtype=np.uint8)
+    return octets.view(kind).reshape(shape).requires_grad_(grad)
 
 
 def loaded() -> type[torch.Tensor] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tierflow.rig.calibrate import Calibration, calibrate
 from tierflow.rig.control import LinkControl
 from tierflow.rig.host import Host
 from tierflow.rig.namespaces import InterfaceCounters
@@ -12,6 +13,7 @@ from tierflow.rig.sweep import sweep
 from tierflow.rig.trace import TraceRow, read_trace
 
 __all__ = [
+    "Calibration",
     "Host",
     "InterfaceCounters",
     "LinkControl",
@@ -19,6 +21,7 @@ __all__ = [
     "Progress",
     "Rig",
     "TraceRow",
+    "calibrate",
     "missing_privilege",
     "read_trace",
     "sweep",

@@ -114,7 +114,7 @@ class Hierarchy:
 
 
 def detect() -> Hierarchy | None:
-    """The hierarchy to use: one where quotas work, of version 1 or 2, else version 2 without; None where none is writable."""
+    """The hierarchy to use: one with quotas, of version 1 or 2, else version 2 without; None where none is writable."""
     mounts = [line.split()[1:4] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for where, kind, options in mounts:
         if kind == "cgroup" and "cpu" in options.split(","):

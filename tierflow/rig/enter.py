@@ -38,17 +38,17 @@ def enter(cgroup: str, namespace: str) -> None:
 
 
 def _main(arguments: list[str]) -> int:
-    if arguments[0] == "--detach":
-        arguments = arguments[1:]
-        if os.fork():
-            return 0
-        os.setsid()
-    cgroup, namespace, *program = arguments
+    detach = arguments[0] == "--detach"
+    cgroup, namespace, *program = arguments[1:] if detach else arguments
     try:
         enter(cgroup, namespace)
     except OSError as error:
         print(f"cannot enter the host: {error}", file=sys.stderr)
         return _CANNOT_ENTER
+    if detach:  # only now: once the caller sees this process end, the program is in its cgroup
+        if os.fork():
+            return 0
+        os.setsid()
     try:
         os.execvp(program[0], program)
     except OSError as error:

@@ -13,7 +13,17 @@ from typing import Any, TypeVar
 
 from tierflow.rig.tun import DEVICE
 
-__all__ = ["FOLDER", "InterfaceCounters", "create", "inside", "interface_counters", "make_tun", "names", "remove", "route"]
+__all__ = [
+    "FOLDER",
+    "InterfaceCounters",
+    "create",
+    "inside",
+    "interface_counters",
+    "make_tun",
+    "names",
+    "remove",
+    "route",
+]
 
 FOLDER = Path("/run/netns")
 """Where namespaces have their names."""
@@ -53,7 +63,6 @@ def create(name: str) -> None:
         _check(_libc.mount(b"/proc/thread-self/ns/net", bytes(FOLDER / name), b"none", _MS_BIND, None))
         # Nothing here speaks IPv6, and its neighbour discovery would wake the emulator.
         with contextlib.suppress(OSError):
-            Path("/proc/thread-self/net").exists()
             Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
         with _netlink() as netlink:
             netlink.link("set", index=1, state="up")

@@ -24,7 +24,8 @@ class Network(Generic[Item]):
         self._arrived: list[Item] = []
 
     def send(self, item: Item, size: int, path: tuple[int, ...], now: float) -> None:
-        """Put a packet of `size` bytes on its path."""
+        """Put a packet of `size` bytes on its path, behind everything that moved before `now`."""
+        self._carry(now)
         self._forward((item, size, path, 0), now)
 
     def next_event(self) -> float:
@@ -35,15 +36,7 @@ class Network(Generic[Item]):
 
     def run(self, now: float) -> list[Item]:
         """Carry everything as far as it gets by `now`; the packets at the end of their paths, in order of arrival."""
-        events, due = self._events, self._due
-        while events and events[0][0] <= now:
-            at, index = heapq.heappop(events)
-            if at != due[index]:
-                continue  # the line was asked to act earlier since, and did
-            due[index] = INFINITY
-            for arrival, transit in self.lines[index].advance(at):
-                self._forward(transit, arrival)
-            self.schedule(index)
+        self._carry(now)
         arrived, self._arrived = self._arrived, []
         return arrived
 
@@ -53,6 +46,17 @@ class Network(Generic[Item]):
         if at < self._due[index]:
             self._due[index] = at
             heapq.heappush(self._events, (at, index))
+
+    def _carry(self, now: float) -> None:
+        events, due = self._events, self._due
+        while events and events[0][0] <= now:
+            at, index = heapq.heappop(events)
+            if at != due[index]:
+                continue  # the line was asked to act earlier since, and did
+            due[index] = INFINITY
+            for arrival, transit in self.lines[index].advance(at):
+                self._forward(transit, arrival)
+            self.schedule(index)
 
     def _forward(self, transit: _Transit[Item], now: float) -> None:
         item, size, path, hop = transit

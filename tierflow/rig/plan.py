@@ -25,9 +25,7 @@ def addresses(topology: Topology) -> dict[str, str]:
     """
     if len(topology.nodes) > 250 * _PER_NET:
         raise RigError(f"one rig has no addresses for {len(topology.nodes)} nodes", "split the cluster file")
-    return {
-        node.name: f"10.77.{index // _PER_NET}.{index % _PER_NET + 1}" for index, node in enumerate(topology.nodes)
-    }
+    return {node.name: f"10.77.{index // _PER_NET}.{index % _PER_NET + 1}" for index, node in enumerate(topology.nodes)}
 
 
 def shape(link: Link) -> Shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -78,7 +79,7 @@ class Rig:
             remove(state)
             try:
                 return cls(state, _make(spec, state, progress or (lambda what, share: None)))
-            except OSError as error:
+            except (OSError, subprocess.CalledProcessError) as error:
                 remove(state)
                 raise RigError(f"the rig cannot be made ({error})", "see the reason in parentheses") from error
             except BaseException:
@@ -102,7 +103,7 @@ class Rig:
 
     def __enter__(self) -> Rig:
         """Tie the rig to this process: when it is gone, the next `up` removes the rig and makes another."""
-        self._record(owner=Started.of(_own_pid()))
+        self._record(owner=Started.of(os.getpid()))
         return self
 
     def __exit__(
@@ -123,7 +124,7 @@ class Rig:
         self._ledger.hierarchy.kill(self._ledger.group(self._host(node).name))
 
     def quota(self, node: str, cores: float | None) -> None:
-        """Let a node use `cores` cores from now on; None: as many as there are. Raises `RigError` without a CPU cgroup."""
+        """Let a node use `cores` cores from now on; None: all there are. Raises `RigError` without a CPU cgroup."""
         if cores is not None and not cores > 0:
             raise RigError(f"a node cannot run on {cores} cores", "give more than 0, or None for no quota")
         self._ledger.hierarchy.quota(self._ledger.group(self._host(node).name), cores)
@@ -180,7 +181,10 @@ class Rig:
         """
         targets = {port: (self._host(node), there) for port, (node, there) in ports.items()}
         with listeners(ports) as sockets:
-            plan = [(sock.fileno(), str(host.namespace), there) for sock, (host, there) in zip(sockets, targets.values(), strict=True)]
+            plan = [
+                (sock.fileno(), str(host.namespace), there)
+                for sock, (host, there) in zip(sockets, targets.values(), strict=True)
+            ]
             _serve(self._ledger, self.state, ["forward", json.dumps(plan)], [sock.fileno() for sock in sockets])
         self._record(forwards={**(self._ledger.forwards or {}), **ports})
 
@@ -262,9 +266,3 @@ def _wait_for_emulator(ledger: Ledger, state: Path) -> Started:
 
 def _namespace(ledger: Ledger, node: str) -> str:
     return f"tf-{ledger.identity}-{node}"
-
-
-def _own_pid() -> int:
-    import os
-
-    return os.getpid()

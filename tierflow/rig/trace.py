@@ -52,7 +52,7 @@ class TraceRow:
 
 
 def read_trace(path: str | Path) -> tuple[TraceRow, ...]:
-    """The trace in a CSV file with a header: `time` and any of rate, delay, loss, jitter; an empty cell changes nothing.
+    """The trace in a CSV file with a header: `time` and any of rate, delay, loss, jitter; empty: no change.
 
     Raises:
         RigError: the file cannot be read or a row is not one; says which line.

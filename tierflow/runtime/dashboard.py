@@ -49,7 +49,9 @@ class Dashboard:
                     ) from None
             raise FabricError(f"the head at {self.url} answers with {error.code}", "see its log") from None
         except (OSError, ValueError) as error:
-            raise FabricError(f"the head at {self.url} does not answer ({error})", "start it with `tierflow up`") from None
+            raise FabricError(
+                f"the head at {self.url} does not answer ({error})", "start it with `tierflow up`"
+            ) from None
         return answer
 
 

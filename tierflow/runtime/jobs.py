@@ -7,6 +7,7 @@ Plain ``ray job submit`` does the same against the same address; this adds the t
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 from collections.abc import Callable, Sequence
@@ -38,6 +39,7 @@ def submit(
     """
     inside = _inside(program, folder)
     os.environ.update(ray_environment(record.token))
+    logging.getLogger("ray").setLevel(logging.ERROR)  # its progress notes would stand between the job's own lines
     from ray.job_submission import JobStatus, JobSubmissionClient
 
     try:
@@ -47,7 +49,9 @@ def submit(
             runtime_env={"working_dir": str(folder), "excludes": EXCLUDED},
         )
     except (RuntimeError, ConnectionError, ValueError) as error:
-        raise FabricError(f"the fabric {record.name!r} did not take the job ({error})", "see `tierflow status`") from None
+        raise FabricError(
+            f"the fabric {record.name!r} did not take the job ({error})", "see `tierflow status`"
+        ) from None
 
     async def follow() -> None:
         async for piece in client.tail_job_logs(job):

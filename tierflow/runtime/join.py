@@ -39,6 +39,7 @@ def systemd_unit(start: NodeStart, token: Path) -> str:
     words += ["--site", start.site, "--name", start.name, "--token-file", str(token), "--cpus", f"{start.cpus:g}"]
     words += ["--gpus", f"{start.gpus:g}"] if start.gpus else []
     words += ["--address", start.address] if start.address else []
+    words += ["--temp-dir", start.folder] if start.folder else []
     return f"""\
 [Unit]
 Description=tierflow node {start.name} ({start.tier}, {start.site})

@@ -164,7 +164,9 @@ def _supervise(start: NodeStart, host: Host, state: Path, environment: Mapping[s
     file = start.save(state / f"{start.name}.json")
     with (state / f"{start.name}.log").open("ab") as log:
         argv = [sys.executable, "-m", "tierflow.runtime.supervise", str(file)]
-        return host.popen(argv, env=environment, stdout=log, stderr=subprocess.STDOUT).pid
+        process = host.popen(argv, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    process.returncode = 0  # it outlives this process on purpose; without it Popen warns of a forgotten child
+    return process.pid
 
 
 def _wait_for(record: FabricRecord, names: Sequence[str], deadline: float, progress: Progress) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -43,14 +42,6 @@ class NodeStart:
     object_store: int | None = None
     folder: str = ""
     dashboard: int = JOB_PORT
-
-    @classmethod
-    def here(
-        cls, *, name: str, tier: str, site: str, head: str, address: str, cpus: float | None, gpus: float
-    ) -> NodeStart:
-        """A node for this machine; without ``cpus`` it offers all that the machine has."""
-        found = float(os.cpu_count() or 1) if cpus is None else cpus
-        return cls(name=name, tier=tier, site=site, head=head, address=address, cpus=found, gpus=gpus)
 
     def labels(self) -> Mapping[str, str]:
         """The labels that placement goes by."""

@@ -10,5 +10,5 @@ __all__ = ["register"]
 
 
 def register() -> None:
-    """Cover this process: call it before values are handed to Ray (cheap, may be repeated, imports no torch)."""
+    """Cover this process: call it once Ray has started in it (cheap, may be repeated, imports no torch)."""
     exchange.register(CloudPickler.dispatch)

@@ -74,8 +74,7 @@ def cluster_specs(draw: st.DrawFn, most_sites: int = 3, most_devices: int = 3) -
     ends = [(site, draw(st.sampled_from(joined[:number]))) for number, site in enumerate(sites, 1)]
     further = [(a, b) for index, a in enumerate(joined) for b in joined[:index] if (a, b) not in ends]
     further += [(node.name, site) for node in nodes for site in joined]
-    if further:
-        ends += draw(st.lists(st.sampled_from(further), unique=True, max_size=6))
+    ends += draw(st.lists(st.sampled_from(further), unique=True, max_size=6))
     return ClusterSpec(
         name="drawn",
         hosts="rig",

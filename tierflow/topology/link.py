@@ -15,7 +15,7 @@ __all__ = ["LAN_DELAY", "LAN_RATE", "Link", "LinkSpec", "Radio", "ReverseSpec", 
 
 Radio = Literal[
     "wired", "ethernet", "fiber", "wifi", "bluetooth", "zigbee", "lora", "lte", "5g", "satellite"
-]  # closed: the energy models of the cost floor have one row for each
+]  # closed, so that a table with a row for each can be complete
 """What carries a link."""
 
 LAN_RATE = 125e6

@@ -48,25 +48,39 @@ def _summary(description: Description) -> Text:
 
 
 def _nodes(description: Description) -> Table:
-    table = Table("node", "tier", "site", "CPU", "GPU", "memory", "speed", title="Nodes", title_justify="left")
+    table = _table("Nodes")
+    _name_column(table, "node")
+    for name in ("tier", "site", "CPU"):
+        table.add_column(name, no_wrap=True)
     shown = {name: cell for name, cell in _OPTIONAL.items() if any(cell(node) for node in description.nodes)}
     for name in shown:
         table.add_column(name)
     for node in description.nodes:
-        memory = "" if node.memory is None else show_size(node.memory)
         name = f"{node.name} (head)" if node.name == description.head else node.name
-        known = (name, node.tier, node.site, str(node.cpus), str(node.gpus), memory, f"{node.speed:g}")
+        known = (name, node.tier, node.site, str(node.cpus))
         table.add_row(*map(escape, (*known, *(cell(node) for cell in shown.values()))))
     return table
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+
+
+def _name_column(table: Table, title: str) -> None:
+    """A column of names: two of them must stay apart on a narrow screen too."""
+    table.add_column(title, no_wrap=True, overflow="fold")
+
+
 def _power(node: NodeSpec) -> str:
-    return "" if node.power is None else f"{show_power(node.power.idle)} to {show_power(node.power.busy)}"
+    return "" if node.power is None else f"{show_power(node.power.idle)} / {show_power(node.power.busy)}"
 
 
 _OPTIONAL: Mapping[str, Callable[[NodeSpec], str]] = {
-    "cores on the rig": lambda node: "" if node.cpu_quota is None else f"{node.cpu_quota:g}",
-    "power, idle to busy": _power,
+    "GPU": lambda node: str(node.gpus or ""),
+    "memory": lambda node: "" if node.memory is None else show_size(node.memory),
+    "speed": lambda node: "" if node.speed == 1 else f"{node.speed:g}",
+    "quota": lambda node: "" if node.cpu_quota is None else f"{node.cpu_quota:g} cores",
+    "idle / busy": _power,
     "battery": lambda node: "" if node.battery is None else show_energy(node.battery),
     "price": lambda node: show_price_per_second(node.price) if node.price else "",
     "address": lambda node: node.address or "",
@@ -75,7 +89,10 @@ _OPTIONAL: Mapping[str, Callable[[NodeSpec], str]] = {
 
 
 def _links(description: Description) -> Table:
-    table = Table("link", "rate", "delay", "jitter", "loss", "price", "radio", title="Links", title_justify="left")
+    table = _table("Links")
+    _name_column(table, "link")
+    for name in ("rate", "delay", "jitter", "loss", "price", "radio"):
+        table.add_column(name)
     for link in description.links:
         table.add_row(*map(escape, _link(link)), style="" if link.shaped else "dim")
     if not all(link.shaped for link in description.links):
@@ -92,19 +109,22 @@ def _link(link: Link) -> tuple[str, ...]:
 
 
 def _ways(description: Description) -> Table:
-    table = Table("from", "to", "delay", "round trip", "rate", "set by", "loss", "1 GB costs", title_justify="left")
-    table.title = "Ways (of the two nodes furthest apart)"
+    table = _table("Ways (of the two nodes furthest apart)")
+    _name_column(table, "from")
+    _name_column(table, "to")
+    for name in ("delay", "RTT", "rate", "loss", "per GB"):
+        table.add_column(name)
     for route in description.routes:
         table.add_row(*map(escape, _way(route)))
     return table
 
 
 def _way(route: Route) -> tuple[str, ...]:
-    source, target = (f"{tier} in {site}" for tier, site in (route.source, route.target))
+    source, target = (f"{tier}@{site}" for tier, site in (route.source, route.target))
     round_trip = "no way back" if route.round_trip is None else show_duration(route.round_trip)
     loss = show_share(route.loss) if route.loss else ""
     delay, rate, cost = show_duration(route.delay), show_rate(route.rate), f"{route.price * _GIGABYTE:.2f} $"
-    return source, target, delay, round_trip, rate, route.bottleneck, loss, cost
+    return source, target, delay, round_trip, rate, loss, cost
 
 
 def _warnings(description: Description) -> list[Text]:

@@ -24,6 +24,7 @@ _MODELS: Mapping[str, type[BaseModel]] = {
     "power": PowerSpec,
     "reverse": ReverseSpec,
 }
+_LONGEST = 40
 _WANTED = {
     "bool_type": "true or false",
     "dict_type": "a mapping of keys",
@@ -57,7 +58,7 @@ def explain(error: ValidationError, source: Source) -> ClusterFileError:
 
 def _sentence(found: ErrorDetails, source: Source) -> tuple[str, str]:
     kind, loc = found["type"], found["loc"]
-    key, context = str(loc[-1]), found.get("ctx", {})
+    key, context = _cut(str(loc[-1])), found.get("ctx", {})
     where = _where(loc[:-1], source)
     if kind == "extra_forbidden":
         return f"{where} has an unknown key, '{key}'", guess(key, _keys(loc[:-1]))
@@ -66,7 +67,7 @@ def _sentence(found: ErrorDetails, source: Source) -> tuple[str, str]:
     value = _at(loc, source)
     what = f"'{key}' of {where}" if isinstance(loc[-1], str) else f"item {int(loc[-1]) + 1} of {where}"
     if isinstance(cause := context.get("error"), UnitError):
-        return f"{what}: {cause.text!r} is not a {cause.wanted}", f"write it like {cause.example!r}"
+        return f"{what} is {_said(value)}, which is not a {cause.wanted}", f"write it like {cause.example!r}"
     if kind == "string_pattern_mismatch":
         return _misnamed(key, what, str(value))
     if kind == "literal_error":
@@ -81,7 +82,8 @@ def _sentence(found: ErrorDetails, source: Source) -> tuple[str, str]:
     if kind == "finite_number":
         return f"{what} is {_said(value)}", "write a number that is finite"
     wanted = _WANTED.get(kind, found["msg"])
-    mend = "put it in quotes" if kind == "string_type" and not isinstance(value, dict | list) else f"write {wanted}"
+    quotable = kind == "string_type" and not isinstance(value, dict | list | None)
+    mend = "put it in quotes" if quotable else f"write {wanted}"
     return f"{what} must be {wanted}, but it is {_said(value)}", mend
 
 
@@ -94,9 +96,9 @@ def _where(loc: tuple[str | int, ...], source: Source) -> str:
     value = _at(loc, source)
     kind = str(loc[-2]).removesuffix("s")
     if isinstance(value, dict) and isinstance(value.get("name"), str):
-        return f"{kind} '{value['name']}'"
+        return f"{kind} {_said(value['name'])}"
     if isinstance(value, dict) and kind == "link" and {"from", "to"} <= value.keys():
-        return f"the link from '{value['from']}' to '{value['to']}'"
+        return f"the link from {_said(value['from'])} to {_said(value['to'])}"
     return f"{kind} {int(loc[-1]) + 1}"
 
 
@@ -128,5 +130,8 @@ def _said(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
-    text = str(value)
-    return repr(text if len(text) <= 40 else f"{text[:40]}...") if isinstance(value, str) else text[:40]
+    return repr(_cut(value)) if isinstance(value, str) else _cut(str(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

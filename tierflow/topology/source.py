@@ -15,6 +15,7 @@ from tierflow.errors import ClusterFileError
 __all__ = ["Source", "read"]
 
 _DEEPEST = 16
+_LONGEST = 60
 _PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null")}
 _TAGS = _PLAIN | {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "timestamp", "merge", "value")}
 
@@ -75,7 +76,9 @@ def read(file: str, text: str) -> Source:
 def _value(loader: yaml.SafeLoader, node: yaml.Node, source: Source, loc: tuple[str | int, ...]) -> Any:
     if node.tag not in _TAGS:
         line = node.start_mark.line + 1
-        raise ClusterFileError(source.file, line, f"the tag '{node.tag}' is not read here", "write the value alone")
+        raise ClusterFileError(
+            source.file, line, f"the tag '{node.tag[:_LONGEST]}' is not read here", "write the value alone"
+        )
     if isinstance(node, yaml.MappingNode):
         return _mapping(loader, node, source, loc)
     if isinstance(node, yaml.SequenceNode):
@@ -98,7 +101,7 @@ def _mapping(
         name = str(key.value)
         if name in values:
             first = source.lines[*loc, name]
-            problem = f"the key '{name}' is written twice, here and in line {first}"
+            problem = f"the key '{name[:_LONGEST]}' is written twice, here and in line {first}"
             raise ClusterFileError(source.file, line, problem, "remove one")
         source.lines[*loc, name] = line
         values[name] = _value(loader, item, source, (*loc, name))
@@ -111,7 +114,7 @@ def _scalar(loader: yaml.SafeLoader, node: yaml.Node, source: Source) -> Any:
             return loader.construct_object(node)
         except ValueError:
             line = node.start_mark.line + 1
-            problem = f"'{node.value[:40]}' cannot be read as the number it looks like"
+            problem = f"'{node.value[:_LONGEST]}' cannot be read as the number it looks like"
             raise ClusterFileError(source.file, line, problem, "write a plain number, or text in quotes") from None
     return str(node.value)
 

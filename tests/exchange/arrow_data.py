@@ -11,7 +11,7 @@ _WHOLE = [
     pa.uint16(),
     pa.date32(),
     pa.time64("us"),
-    pa.timestamp("ns", "UTC"),
+    pa.timestamp("us", "UTC"),
     pa.duration("ms"),
 ]
 
@@ -20,6 +20,8 @@ def _integers(kind: pa.DataType) -> st.SearchStrategy[object]:
     top = (1 << (kind.bit_width - 1)) - 1
     if pa.types.is_date(kind):
         top = 100_000
+    if pa.types.is_duration(kind) or pa.types.is_timestamp(kind):
+        top = 10**15  # what Python's own dates can show
     if pa.types.is_time(kind):
         top = 86_399_999_999
     low = -top if pa.types.is_signed_integer(kind) or pa.types.is_duration(kind) or pa.types.is_timestamp(kind) else 0

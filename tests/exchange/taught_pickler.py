@@ -5,6 +5,7 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
+from collections import ChainMap
 from typing import Any
 
 from tierflow.exchange import register
@@ -15,9 +16,8 @@ def dumps(value: object) -> tuple[bytes, list[pickle.PickleBuffer]]:
     beside: list[pickle.PickleBuffer] = []
     sink = io.BytesIO()
     pickler = pickle.Pickler(sink, protocol=5, buffer_callback=beside.append)
-    table = dict(copyreg.dispatch_table)
-    register(table)
-    pickler.dispatch_table = table
+    pickler.dispatch_table = ChainMap({}, copyreg.dispatch_table)
+    register(pickler.dispatch_table)
     pickler.dump(value)
     return sink.getvalue(), beside
 

@@ -1,0 +1,97 @@
+"""The edge of a site: keeps its devices' history, trains their small models, gives second opinions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import tierflow
+from jobs.anomaly import forecaster, reviewer, summary
+from jobs.anomaly.forecaster import AHEAD, CONTEXT, Scaling, cut_windows
+from jobs.anomaly.metrics import threshold
+from jobs.anomaly.reviewer import Reviewer
+from jobs.anomaly.series import Floats, values_of
+
+__all__ = ["Edge", "Trained"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A version of a model: ``size`` in bytes, ``duration`` of the training in seconds."""
+
+    name: str
+    version: int
+    parameters: int
+    size: int
+    duration: float
+
+
+@tierflow.actor(tier="edge", num_cpus=0.5, max_concurrency=4)
+class Edge:
+    """One site's small server. Histories stay in it; weights and released summaries leave it."""
+
+    def __init__(self, site: str, cloud: Any, seed: int) -> None:
+        self.site, self.cloud, self.seed = site, cloud, seed
+        self.history: dict[str, tuple[Floats, Floats]] = {}
+        self.scaling: dict[str, Scaling] = {}
+        self.weights: dict[tuple[str, int], bytes] = {}
+        # Replaced as one value, so that a review never sees a new model with an old limit.
+        self.review_model: tuple[Reviewer, dict[str, float]] | None = None
+        self.asked = 0
+
+    def keep(self, name: str, train: pa.RecordBatch, calibration: pa.RecordBatch) -> None:
+        """Keep a device's normal history in this site."""
+        self.history[name] = (values_of(train), values_of(calibration))
+        self.scaling[name] = Scaling.fit(self.history[name][0])
+
+    def train(self, name: str, version: int, steps: int) -> Trained:
+        """Train a version of the small model of one device and lodge its weights with the cloud."""
+        start = time.perf_counter()
+        train, calibration = self.history[name]
+        model = forecaster.train(train, seed=self.seed, steps=steps)
+        model.threshold = threshold(model.score(train, calibration))
+        weights = model.to_bytes()
+        self.weights[name, version] = weights
+        duration = time.perf_counter() - start
+        tierflow.get(self.cloud.register.remote(name, version, weights))
+        return Trained(name, version, model.parameters, len(weights), duration)
+
+    def forecaster(self, name: str, version: int) -> bytes:
+        """The weights of a version, for the device."""
+        return self.weights[name, version]
+
+    def release(self, name: str) -> pa.RecordBatch:
+        """What the policy lets out of a device's training history: shuffled 8-bit summaries."""
+        return summary.release(self._summaries(name, self.history[name][0], AHEAD), self.seed)
+
+    def adopt(self, weights: bytes) -> None:
+        """Use this version of the larger model from the next review on, with limits found on calibration rows."""
+        model = Reviewer.from_bytes(weights)
+        limits = {}
+        for name, (train, calibration) in self.history.items():
+            rows = np.concatenate([train[-CONTEXT:], calibration])
+            limits[name] = threshold(model.score(name, self._summaries(name, rows, AHEAD // 2)))
+        self.review_model = (model, limits)
+
+    def review(self, name: str, batch: pa.RecordBatch) -> Floats:
+        """A second opinion on windows of 40 rows, one after another in ``batch``: shares of the threshold."""
+        if self.review_model is None:
+            raise RuntimeError(f"the edge of {self.site} has no larger model yet; call adopt first")
+        model, limits = self.review_model
+        values = np.column_stack([column.to_numpy() for column in batch.columns]).astype(np.float64)
+        windows = self.scaling[name].apply(values).reshape(-1, CONTEXT + AHEAD, values.shape[1])
+        self.asked += len(windows)
+        return np.asarray(model.score(name, summary.summarise(windows)) / limits[name])
+
+    def report_in(self) -> float:
+        """Tell the cloud how many windows were reviewed; the round trip in seconds."""
+        start = time.perf_counter()
+        tierflow.get(self.cloud.note.remote(self.site, self.asked))
+        return time.perf_counter() - start
+
+    def _summaries(self, name: str, rows: Floats, stride: int) -> Floats:
+        return summary.summarise(cut_windows(self.scaling[name].apply(rows), stride))

@@ -1,0 +1,119 @@
+"""Real fabrics: hosts with shaped links on this machine and a real Ray node on each, gone when the tests end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tierflow.rig import Rig, missing_privilege
+from tierflow.runtime import launch
+from tierflow.runtime.record import FabricRecord
+from tierflow.runtime.settings import FABRIC, RIG, child_environment, ray_environment
+from tierflow.topology import load
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "clusters" / "demo.yaml"
+
+Driver = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = missing_privilege()
+    if missing is not None:
+        for item in items:
+            if item.get_closest_marker("namespace"):
+                item.add_marker(pytest.mark.skip(reason=f"this machine lacks {missing}"))
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder of the tests' own, checked to be the last trace of any fabric made in it."""
+    folder = Path(f"/tmp/tf-test-{os.getpid()}")
+    before = os.environ.get("TIERFLOW_STATE")
+    os.environ["TIERFLOW_STATE"] = str(folder)
+    yield folder
+    left = remains(folder)
+    for name in folder.glob("*/"):
+        launch.clean(name.name)
+    if before is None:
+        del os.environ["TIERFLOW_STATE"]
+    else:
+        os.environ["TIERFLOW_STATE"] = before
+    assert left == []
+
+
+def remains(folder: Path) -> list[str]:
+    """What a fabric in ``folder`` left: processes by their mark, namespaces and cgroups by their rig, files."""
+    marked = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(FABRIC, "").startswith(str(folder)):
+                marked.append(f"process {process.pid} {process.name()}")
+        except psutil.Error:
+            continue
+    files = [str(path) for path in folder.rglob("*") if path.is_file() or path.is_socket()]
+    return [*marked, *files]
+
+
+@pytest.fixture
+def leaves_nothing(state: Path) -> Iterator[None]:
+    """The test's own fabrics are gone when it ends, also when it fails; so are namespaces and cgroups."""
+    before = namespaces_and_cgroups()
+    own = set(state.glob("*/"))
+    yield
+    for folder in set(state.glob("*/")) - own:
+        if folder.name != "ray":
+            launch.clean(folder.name)
+    assert namespaces_and_cgroups() == before
+
+
+def namespaces_and_cgroups() -> set[str]:
+    """Every network namespace and cgroup of a rig on this machine."""
+    groups = {str(path) for mount in Path("/sys/fs/cgroup").glob("*") for path in mount.glob("tierflow/*/*")}
+    return groups | {str(path) for path in Path("/run/netns").glob("tf-*")}
+
+
+@pytest.fixture(scope="session")
+def fabric(state: Path) -> Iterator[FabricRecord]:
+    """The fabric of ``clusters/demo.yaml``."""
+    record = launch.up(load(DEMO), port=free_port(), progress=lambda name, what: None)
+    yield record
+    launch.down(record)
+
+
+@pytest.fixture(scope="session")
+def rig(fabric: FabricRecord) -> Rig:
+    """The hosts and links below the fabric."""
+    return Rig.attach(fabric.rig)
+
+
+@pytest.fixture(scope="session")
+def drive(fabric: FabricRecord, rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Driver:
+    """Run a program, given as text, as a driver on a host of the fabric; its output."""
+    folder = tmp_path_factory.mktemp("drivers")
+    own = ray_environment(fabric.token) | {"RAY_ADDRESS": fabric.head, RIG: str(fabric.rig), FABRIC: fabric.state}
+    environment = child_environment(own | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"})
+
+    def run(program: str, *, host: str = "cloud-1", timeout: float = 90) -> subprocess.CompletedProcess[str]:
+        path = folder / f"driver-{len(list(folder.iterdir()))}.py"
+        path.write_text(textwrap.dedent(program))
+        done = rig.hosts[host].run([sys.executable, str(path)], env=environment, cwd=ROOT, timeout=timeout, check=False)
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

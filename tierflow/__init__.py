@@ -1,0 +1,44 @@
+"""tierflow: a compute fabric for edge intelligence. One Ray cluster over device, edge and cloud.
+
+    @tierflow.task(tier="edge")
+    def detect(frame): ...
+
+    detect(frame)                            # here and now, with no fabric
+    tierflow.get(detect.remote(frame))       # on an edge node
+
+The house, from the ground up; a room imports only rooms below it:
+
+- 7 `cli`: the command line
+- 5 `sdk`: decorators, references, where things run: what a program touches, and what is listed here. `testing`
+  stands beside it: the same program with no cluster
+- 4 `runtime`: the only door to Ray: start and join a fabric, submit calls and jobs
+- 3 `exchange`: Arrow data between nodes; `rig`: hosts and shaped links on one machine
+- 2 `planning`: choose nodes
+- 0 `topology`: the cluster file, nodes and links; `units`; `errors`
+"""
+
+from __future__ import annotations
+
+from tierflow.errors import FabricError, NoPlacement, OptionError, Refusal, TierflowError
+from tierflow.sdk import Actor, Placement, Task, actor, get, init, nodes, placement, put, task, wait
+from tierflow.topology import Member
+
+__all__ = [
+    "Actor",
+    "FabricError",
+    "Member",
+    "NoPlacement",
+    "OptionError",
+    "Placement",
+    "Refusal",
+    "Task",
+    "TierflowError",
+    "actor",
+    "get",
+    "init",
+    "nodes",
+    "placement",
+    "put",
+    "task",
+    "wait",
+]

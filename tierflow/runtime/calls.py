@@ -1,0 +1,147 @@
+"""Submit work to Ray: the fabric as the SDK knows it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+import ray
+
+from tierflow.errors import FabricError
+from tierflow.planning import eligible, no_placement
+from tierflow.runtime.arrow import carry_arrow
+from tierflow.runtime.flows import ActorNode, TaskNode
+from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
+from tierflow.runtime.whereabouts import whereabouts
+from tierflow.runtime.work import Placement, Ready, Work
+from tierflow.topology import Member
+
+__all__ = ["RayFabric", "connect"]
+
+
+class RayFabric:
+    """The fabric that this process is connected to; it connects at the first call.
+
+    What Ray needs to start a work is made once and kept on the work. Each call looks only at a clock; once a second
+    the request is checked against the members, so that what no node can run is refused in place of waiting for ever.
+    """
+
+    def __init__(self) -> None:
+        self._membership = Membership(read_members)
+        self._cluster = ""
+
+    def start(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Submit a task or create an actor; the reference, generator of references or handle that Ray gives.
+
+        Raises:
+            NoPlacement: no node can run it.
+            FabricError: this process is in no fabric and finds none.
+        """
+        ready = work.ready
+        if ready is None or monotonic() >= ready.until or not ray.is_initialized():
+            ready = self._prepare(work)
+        carry_arrow()
+        return ready.start(*args, **kwargs)
+
+    def bind(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Add the work to a flow: a Ray DAG node, checked and started when the flow is executed."""
+
+        def start(*args: Any, **kwargs: Any) -> Any:
+            return self.start(work, args, kwargs)
+
+        node = ActorNode if isinstance(work.body, type) else TaskNode
+        return node(start, work.body, args, kwargs, dict(_options(work)))
+
+    def get(self, refs: Any, *, timeout: float | None = None) -> Any:
+        """`ray.get`."""
+        self._join()
+        return ray.get(refs, timeout=timeout)
+
+    def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+        """`ray.wait`."""
+        self._join()
+        ready, waiting = ray.wait(list(refs), num_returns=num_returns, timeout=timeout)
+        return ready, waiting
+
+    def put(self, value: Any) -> Any:
+        """`ray.put`."""
+        self._join()
+        carry_arrow()
+        return ray.put(value)
+
+    def members(self) -> tuple[Member, ...]:
+        """The nodes now, with what is free on each."""
+        self._join()
+        return read_members(available=True)
+
+    def placement(self, of: Any) -> Placement:
+        """Where an actor or the task of a reference runs or ran."""
+        self._join()
+        return whereabouts(of, self._membership.fresh().members)
+
+    def _prepare(self, work: Work) -> Ready:
+        self._join()
+        snapshot = self._membership.latest()
+        ready = work.ready
+        if ready is None or ready.version != snapshot.version:
+            snapshot = self._checked(work, snapshot)
+        if ready is None:
+            ready = work.ready = Ready(_remote(work).remote, 0, 0.0)
+        ready.version, ready.until = snapshot.version, max(snapshot.until, monotonic() + MAX_AGE / 4)
+        return ready
+
+    def _checked(self, work: Work, snapshot: Snapshot) -> Snapshot:
+        if not eligible(work.request, snapshot.members).nodes:
+            snapshot = self._membership.fresh()
+            if not eligible(work.request, snapshot.members).nodes:
+                raise no_placement(work.request, snapshot.members)
+        return snapshot
+
+    def _join(self) -> None:
+        if not ray.is_initialized():
+            connect()
+        cluster = ray.get_runtime_context().gcs_address
+        if cluster != self._cluster:
+            self._membership.forget()
+            self._cluster = cluster
+
+
+def connect(address: str | None = None, **options: Any) -> None:
+    """Connect this process to a running fabric; to the one of RAY_ADDRESS or of this machine if none is named.
+
+    Raises:
+        FabricError: there is none, or it does not let this process in.
+    """
+    address = address or os.environ.get("RAY_ADDRESS") or "auto"
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        where = "on this machine" if address == "auto" else f"at {address}"
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise FabricError(
+            f"no fabric can be joined {where} ({first})",
+            "start one with `tierflow up FILE`, run the program with `tierflow submit`, name one with "
+            "tierflow.init(address), or try it in this process with tierflow.testing.fabric()",
+        ) from error
+
+
+def _remote(work: Work) -> Any:
+    """Ray's remote function or actor class of the work; `ray.remote` also checks the options' values."""
+    return ray.remote(**_options(work))(work.body)
+
+
+def _options(work: Work) -> Mapping[str, Any]:
+    """The work's options as Ray takes them: its own, a name that says where, and the labels in order of preference."""
+    options = dict(work.options)
+    selectors = work.request.selectors
+    if selectors:
+        options["label_selector"] = dict(selectors[0])
+    if len(selectors) > 1:
+        options["fallback_strategy"] = [{"label_selector": dict(selector)} for selector in selectors[1:]]
+    if not isinstance(work.body, type):
+        options["name"] = work.request.title
+    # Ray takes no empty call of `ray.remote()`, and this is its default.
+    options.setdefault("enable_task_events", True)
+    return options

@@ -1,0 +1,70 @@
+"""Where a task or an actor runs, as Ray's GCS and its state API tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import ray
+from ray._private.state import actors
+
+from tierflow.errors import FabricError
+from tierflow.planning import Request, eligible
+from tierflow.runtime.work import Placement
+from tierflow.topology import Member
+
+__all__ = ["reason", "whereabouts"]
+
+
+def whereabouts(of: Any, members: Sequence[Member]) -> Placement:
+    """Where the actor of a handle, or the task that made a reference, runs or ran.
+
+    Raises:
+        TypeError: `of` is neither.
+        FabricError: Ray does not know (yet).
+    """
+    if isinstance(of, ray.actor.ActorHandle):
+        title, ray_id = _actor(of._actor_id.hex())
+    elif isinstance(of, ray.ObjectRef):
+        title, ray_id = _task(of.task_id().hex())
+    else:
+        raise TypeError(f"placement() takes an actor handle or an object reference, not {type(of).__name__}")
+    member = next((member for member in members if member.ray_id == ray_id), None)
+    if member is None:
+        raise FabricError(f"{title or of} is not placed on a node of the fabric", "ask again when it has started")
+    return Placement(member.name, member.tier, member.site, reason(title, member, members))
+
+
+def reason(title: str, member: Member, members: Iterable[Member]) -> str:
+    """Why a work of this title (see `Request.title`) is on this member, in words."""
+    request = _request(title)
+    if request.asked == "any node":
+        return "asked for any node"
+    nodes = [node.name for node in eligible(request, members).nodes]
+    if nodes == [member.name]:
+        return f"asked for {request.asked}; {member.name} is the only node that fits"
+    if request.tiers and member.tier != request.tiers[0]:
+        return f"asked for {request.asked}; no node of tier {request.tiers[0]} was free, {member.name} was"
+    return f"asked for {request.asked}; {member.name} is one of {len(nodes)} nodes that fit"
+
+
+def _request(title: str) -> Request:
+    place, slash, name = title.partition("/")
+    if not slash:
+        return Request(title)
+    tiers, _, at = place.partition("@")
+    return Request(name, tuple(tiers.split("|")) if tiers != "any" else (), at or None)
+
+
+def _actor(actor_id: str) -> tuple[str, str]:
+    row = actors(actor_id) or {}
+    return row.get("ActorClassName", ""), row.get("Address", {}).get("NodeID", "")
+
+
+def _task(task_id: str) -> tuple[str, str]:
+    from ray.util.state import get_task
+
+    found = get_task(task_id)
+    rows = found if isinstance(found, list) else [found]
+    row = max((row for row in rows if row is not None), key=lambda row: row.attempt_number, default=None)
+    return (row.name, row.node_id or "") if row else ("", "")

@@ -1,0 +1,10 @@
+"""What a user's program touches: decorators, and the fabric that their calls go to."""
+
+from __future__ import annotations
+
+from tierflow.runtime.work import Placement
+from tierflow.sdk.actor import Actor, actor
+from tierflow.sdk.fabric import get, init, nodes, placement, put, wait
+from tierflow.sdk.task import Task, task
+
+__all__ = ["Actor", "Placement", "Task", "actor", "get", "init", "nodes", "placement", "put", "task", "wait"]

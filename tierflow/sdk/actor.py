@@ -1,0 +1,146 @@
+"""`@tierflow.actor`: a class whose instances can live elsewhere."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from tierflow.errors import OptionError
+from tierflow.runtime.work import Work
+from tierflow.sdk import fabric
+from tierflow.sdk.body import actor_body
+from tierflow.sdk.named import Named, is_named
+from tierflow.sdk.options import Options
+
+if TYPE_CHECKING:
+    from tierflow.runtime.handles import FlowNode, Handle
+
+__all__ = ["Actor", "actor"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Actor(Named, Generic[P, T]):
+    """A decorated class: ``C(x)`` makes an instance here, ``C.remote(x)`` an actor on the fabric (a Ray actor handle).
+
+    Made by `actor`. Attributes of the class are reached through it, `isinstance` knows its instances, other classes
+    can inherit from it, and it pickles by module and qualified name.
+    """
+
+    raw: type[T]
+    """The class as it was written."""
+
+    def __init__(self, raw: type[T], options: Options, origin: Actor[P, T] | None = None) -> None:
+        self._fill(raw, options, origin)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make a plain instance here and now: no fabric."""
+        return self._named_raw()(*args, **kwargs)
+
+    def remote(self, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
+        """Make an instance on a node of the fabric that fits; at once a Ray actor handle to it.
+
+        Raises:
+            NoPlacement: no node can run it; each is listed with what ruled it out.
+            FabricError: there is no fabric to run it on.
+        """
+        return cast("Handle[T]", fabric.current().start(self._work, args, kwargs))
+
+    def options(self, **options: Any) -> Actor[P, T]:
+        """The same class with other options for the actors made through it; see `actor`.
+
+        Raises:
+            OptionError: an option that does not exist, or a value it can't have.
+        """
+        if "concurrency_groups" in options:
+            raise OptionError(self.__qualname__, "concurrency_groups are fixed with the actor", "decorate with them")
+        return Actor(self.raw, self._options.with_(options), self._origin or self)
+
+    def bind(self, *args: Any, **kwargs: Any) -> FlowNode:
+        """Add an actor to a flow: a node of a Ray DAG, whose methods bind in turn."""
+        return cast("FlowNode", fabric.current().bind(self._work, args, kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        # `raw` is absent while a pickle is being read; looking it up again here would not end.
+        if name == "raw" or name.startswith("__ray_"):
+            raise AttributeError(name)
+        return getattr(self._named_raw(), name)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, self.raw)
+
+    def __subclasscheck__(self, subclass: type) -> bool:
+        return issubclass(subclass, self.raw)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        return (self._named_raw(),)
+
+    def __repr__(self) -> str:
+        return f"<actor {self._options.request().title} of {self.__module__}>"
+
+    @functools.cached_property
+    def _work(self) -> Work:
+        request = self._options.request()
+        return Work(actor_body(self._named_raw(), request.title), self.raw, request, self._options.for_ray())
+
+    def _named_raw(self) -> type[T]:
+        """The class, under a name that leads to it.
+
+        Its own name leads to the handle, and pickle would refuse its instances ("not the same object").
+        """
+        origin = self._origin or self
+        if self.raw.__qualname__ == origin.__qualname__ and is_named(origin, origin.__module__, origin.__qualname__):
+            self.raw.__qualname__ = f"{origin.__qualname__}.raw"
+        return self.raw
+
+    def _content(self) -> tuple[Any, ...]:
+        return (self.raw if self._origin is None else None), self._options, self._origin
+
+    def _fill(self, raw: type[T] | None, options: Options, origin: Actor[P, T] | None) -> None:
+        if raw is None and origin is not None:
+            raw = origin.raw
+        assert raw is not None
+        self.raw, self._options, self._origin = raw, options, origin
+        functools.update_wrapper(self, cast("Callable[..., Any]", raw), updated=())
+
+
+@overload
+def actor(kind: Callable[P, T], /) -> Actor[P, T]: ...
+@overload
+def actor(
+    *,
+    tier: str | tuple[str, ...] | list[str] | None = None,
+    site: str | None = None,
+    node: str | None = None,
+    name: str | None = None,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    memory: float | None = None,
+    resources: dict[str, float] | None = None,
+    **options: Any,
+) -> Callable[[Callable[P, T]], Actor[P, T]]: ...
+def actor(kind: Any = None, /, **options: Any) -> Any:
+    """Make a class an actor: a class as before, and with ``.remote()`` one whose instance lives on the fabric.
+
+    Args:
+        kind: a class; its methods may be `async def` and generators.
+        options: `tier` (one, or several in order of preference), `site` and `node` say where it may live; without
+            them any node will do. All others are Ray's, by Ray's names and with Ray's meaning: `name` (for
+            `ray.get_actor`), `num_cpus`, `max_restarts`, `max_concurrency`, `lifetime`, `get_if_exists`...
+
+    Raises:
+        OptionError: an option that does not exist, or a value it can't have.
+    """
+    if kind is None:
+        return functools.partial(_actor, options)
+    return _actor(options, kind)
+
+
+def _actor(options: dict[str, Any], kind: Any) -> Actor[..., Any]:
+    if isinstance(kind, Actor):
+        raise OptionError(kind.__name__, "it is an actor already", "decorate it once, or use its .options()")
+    if not isinstance(kind, type):
+        raise OptionError(getattr(kind, "__name__", repr(kind)), "an actor is a class", "use tierflow.task")
+    return Actor(kind, Options("actor", kind.__name__).with_(options))

@@ -1,0 +1,90 @@
+"""What runs on the node: the user's function or class, made ready for a Ray worker."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import types
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
+
+from tierflow.runtime.arrow import carry_arrow
+
+__all__ = ["BODY", "actor_body", "task_body"]
+
+BODY = "_body"
+"""The attribute of a task's handle that is its body, so that the body pickles by the name ``module.task._body``."""
+
+
+def task_body(raw: Callable[..., Any]) -> Callable[..., Any]:
+    """A plain function, or plain generator function, that runs `raw` to its end in a worker.
+
+    Ray's tasks can't be `async def`: the body runs the event loop. It is a function of its own, so that the user's
+    keeps its name. Values leave a task by its return, so Arrow is told just before.
+    """
+    if inspect.isasyncgenfunction(raw):
+
+        def body(*args: Any, **kwargs: Any) -> Any:
+            yield from _drain(raw(*args, **kwargs))
+
+    elif inspect.isgeneratorfunction(raw):
+
+        def body(*args: Any, **kwargs: Any) -> Any:
+            for item in raw(*args, **kwargs):
+                carry_arrow()
+                yield item
+
+    elif inspect.iscoroutinefunction(raw):
+
+        def body(*args: Any, **kwargs: Any) -> Any:
+            result = asyncio.run(raw(*args, **kwargs))
+            carry_arrow()
+            return result
+
+    else:
+
+        def body(*args: Any, **kwargs: Any) -> Any:
+            result = raw(*args, **kwargs)
+            carry_arrow()
+            return result
+
+    functools.update_wrapper(body, raw)
+    body.__qualname__ = f"{raw.__qualname__}.{BODY}"
+    return body
+
+
+def actor_body(raw: type, title: str) -> type:
+    """A subclass of `raw` under the name that dashboards show, whose instances carry Arrow."""
+    init = raw.__init__  # type: ignore[misc]  # the class is known, its __init__ is looked up on purpose
+    if inspect.isfunction(init):
+
+        @functools.wraps(init)
+        def start(self: Any, *args: Any, **kwargs: Any) -> None:
+            init(self, *args, **kwargs)
+            carry_arrow(always=True)
+
+    else:
+
+        def start(self: Any) -> None:
+            raw.__init__(self)  # type: ignore[misc]  # as above
+            carry_arrow(always=True)
+
+    namespace = {"__init__": start, "__module__": raw.__module__, "__doc__": raw.__doc__}
+    body = types.new_class(title, (raw,), exec_body=lambda members: members.update(namespace))
+    body.__qualname__ = title
+    return body
+
+
+def _drain(items: AsyncGenerator[Any, None]) -> Generator[Any, None, None]:
+    with asyncio.Runner() as runner:
+        try:
+            while True:
+                try:
+                    item = runner.run(anext(items))  # type: ignore[arg-type]  # it is a coroutine
+                except StopAsyncIteration:
+                    return
+                carry_arrow()
+                yield item
+        finally:
+            runner.run(items.aclose())

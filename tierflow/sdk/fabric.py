@@ -1,0 +1,121 @@
+"""The fabric that calls go to: the Ray cluster this process is in, or the one in this process that a test opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
+
+from tierflow.runtime.work import Placement, Work
+from tierflow.topology import Member
+
+if TYPE_CHECKING:
+    from tierflow.runtime.handles import ActorHandle, ObjectRef
+
+__all__ = ["Fabric", "current", "enter", "get", "init", "leave", "nodes", "placement", "put", "wait"]
+
+T = TypeVar("T")
+
+
+class Fabric(Protocol):
+    """What the SDK asks of a fabric; `runtime.calls.RayFabric` is one, `testing.fabric` opens the other."""
+
+    def start(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Submit a task or create an actor."""
+
+    def bind(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Add the work to a flow."""
+
+    def get(self, refs: Any, *, timeout: float | None) -> Any:
+        """The value of a reference, or the values of several."""
+
+    def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+        """The references that are ready, and the others."""
+
+    def put(self, value: Any) -> Any:
+        """A reference to a value."""
+
+    def members(self) -> tuple[Member, ...]:
+        """The nodes now."""
+
+    def placement(self, of: Any) -> Placement:
+        """Where an actor or a task runs or ran."""
+
+
+_open: list[Fabric] = []
+_ray: list[Fabric] = []
+
+
+def current() -> Fabric:
+    """The fabric that calls go to now."""
+    if _open:
+        return _open[-1]
+    if not _ray:
+        from tierflow.runtime.calls import RayFabric
+
+        _ray.append(RayFabric())
+    return _ray[0]
+
+
+def enter(fabric: Fabric) -> None:
+    """Let calls go to this fabric until it is left."""
+    _open.append(fabric)
+
+
+def leave(fabric: Fabric) -> None:
+    """Let calls go where they went before."""
+    _open.remove(fabric)
+
+
+def init(address: str | None = None, **options: Any) -> None:
+    """Join a running fabric: at `address`, or the one of RAY_ADDRESS, or the one of this machine.
+
+    Calls do this by themselves; it is for naming an address, and for Ray's own options (`namespace`, `runtime_env`,
+    `log_to_driver`...). It never starts a cluster. In an open `tierflow.testing.fabric` there is nothing to join.
+
+    Raises:
+        FabricError: there is no fabric to join, or it does not let this process in.
+    """
+    if not _open:
+        from tierflow.runtime.calls import connect
+
+        connect(address, **options)
+
+
+@overload
+def get(refs: ObjectRef[T], *, timeout: float | None = None) -> T: ...
+@overload
+def get(refs: Sequence[ObjectRef[T]], *, timeout: float | None = None) -> list[T]: ...
+def get(refs: Any, *, timeout: float | None = None) -> Any:
+    """The value of a reference, or the values of several; waits for at most `timeout` seconds (None: for ever).
+
+    Raises:
+        ray.exceptions.RayTaskError: the task failed; it is also an error of the type that the task raised.
+        ray.exceptions.GetTimeoutError: the time was not enough.
+    """
+    return current().get(refs, timeout=timeout)
+
+
+def wait(
+    refs: Sequence[ObjectRef[T]], *, num_returns: int = 1, timeout: float | None = None
+) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]:
+    """The references that are ready and those that are not, once `num_returns` are or `timeout` seconds went by."""
+    return current().wait(refs, num_returns=num_returns, timeout=timeout)
+
+
+def put(value: T) -> ObjectRef[T]:
+    """Keep a value in the fabric; a reference to it."""
+    return cast("ObjectRef[T]", current().put(value))
+
+
+def nodes() -> tuple[Member, ...]:
+    """The nodes of the fabric, by name: tier, site, whether alive, what each has and what of that is free."""
+    return current().members()
+
+
+def placement(of: ObjectRef[Any] | ActorHandle[Any]) -> Placement:
+    """Where an actor runs, or where the task of a reference runs or ran, and why there.
+
+    Raises:
+        FabricError: it is not placed (yet).
+    """
+    return current().placement(of)

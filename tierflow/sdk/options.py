@@ -1,0 +1,133 @@
+"""What a decorator and `.options()` take: where to run in tierflow's words, everything else by Ray's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from tierflow.errors import OptionError
+from tierflow.planning import Request
+
+__all__ = ["ACTOR_OPTIONS", "TASK_OPTIONS", "Kind", "Options"]
+
+Kind = Literal["task", "actor"]
+
+_SHARED = frozenset(
+    "label_selector fallback_strategy accelerator_type memory name num_cpus num_gpus object_store_memory"
+    " placement_group placement_group_bundle_index placement_group_capture_child_tasks resources runtime_env"
+    " scheduling_strategy enable_task_events _labels".split()
+)
+TASK_OPTIONS = _SHARED | frozenset(
+    "max_calls max_retries num_returns retry_exceptions _generator_backpressure_num_objects"
+    " _num_objects_per_yield".split()
+)
+"""Ray's options of a task by name (Ray is not imported to decorate; a test compares this with Ray's own list)."""
+ACTOR_OPTIONS = _SHARED | frozenset(
+    "concurrency_groups enable_tensor_transport lifetime max_concurrency max_restarts max_task_retries"
+    " max_pending_calls namespace get_if_exists allow_out_of_order_execution"
+    " _actor_generator_backpressure_num_objects".split()
+)
+"""Ray's options of an actor by name."""
+_PLACE = ("tier", "site", "node")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Checked options of one handle: the tiers in order of preference, a site, a node, and Ray's own by Ray's names."""
+
+    kind: Kind
+    subject: str
+    tiers: tuple[str, ...] = ()
+    site: str | None = None
+    node: str | None = None
+    ray: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_(self, given: Mapping[str, Any]) -> Options:
+        """These options with the given ones over them; what is not given stays, a place given as None is taken back.
+
+        Raises:
+            OptionError: an option that does not exist, or a value of the wrong type.
+        """
+        known = TASK_OPTIONS if self.kind == "task" else ACTOR_OPTIONS
+        for name in given:
+            if name not in known and name not in _PLACE:
+                raise self._unknown(name, known)
+        for name in ("num_cpus", "num_gpus", "memory"):
+            self._check_amount(name, given.get(name))
+        self._check_resources(given.get("resources"))
+        options = replace(
+            self,
+            tiers=self._tiers(given["tier"]) if "tier" in given else self.tiers,
+            site=self._name("site", given["site"]) if "site" in given else self.site,
+            node=self._name("node", given["node"]) if "node" in given else self.node,
+            ray={**self.ray, **{name: value for name, value in given.items() if name not in _PLACE}},
+        )
+        options._check_place()
+        return options
+
+    def request(self) -> Request:
+        """What these options ask of a node; amounts that are not given are those that Ray assumes."""
+        ray = self.ray
+        needs: dict[str, float] = {str(name): float(value) for name, value in (ray.get("resources") or {}).items()}
+        for ours, name in (("num_gpus", "GPU"), ("memory", "memory")):
+            if ray.get(ours):
+                needs[name] = float(ray[ours])
+        # A task takes 1 CPU, an actor is placed where there is 1 CPU even if it then takes none.
+        cpus = ray.get("num_cpus")
+        needs["CPU"] = 1.0 if cpus is None else float(cpus)
+        labels = dict(ray.get("label_selector") or {})
+        fallbacks = tuple(dict(choice["label_selector"]) for choice in ray.get("fallback_strategy") or ())
+        name = self.subject
+        if self.kind == "task" and ray.get("name"):
+            name = str(ray["name"])
+        return Request(name, self.tiers, self.site, self.node, needs, labels, fallbacks)
+
+    def for_ray(self) -> dict[str, Any]:
+        """The options that go to Ray as they are: all but a task's name and the labels, which the request carries."""
+        taken = {"label_selector", "fallback_strategy"} | ({"name"} if self.kind == "task" else set())
+        return {name: value for name, value in self.ray.items() if name not in taken and value is not None}
+
+    def _unknown(self, name: str, known: frozenset[str]) -> OptionError:
+        public = sorted([*_PLACE, *(option for option in known if not option.startswith("_"))])
+        close = get_close_matches(name, public, n=1)
+        mend = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(public)}"
+        return OptionError(self.subject, f"a {self.kind} has no option {name!r}", mend)
+
+    def _tiers(self, value: object) -> tuple[str, ...]:
+        if value is None:
+            return ()
+        tiers = (value,) if isinstance(value, str) else value
+        if isinstance(tiers, (tuple, list)) and tiers and all(isinstance(tier, str) and tier for tier in tiers):
+            return tuple(dict.fromkeys(tiers))
+        raise OptionError(
+            self.subject, f"tier={value!r} is no tier", "write tier='edge', or several in order of preference: "
+            "tier=('edge', 'cloud')",
+        )
+
+    def _name(self, option: str, value: object) -> str | None:
+        if value is None or (isinstance(value, str) and value):
+            return value
+        raise OptionError(self.subject, f"{option}={value!r} is no name", f"write {option}='the name of one {option}'")
+
+    def _check_amount(self, option: str, value: object) -> None:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+            unit = "a number of bytes" if option == "memory" else "a number"
+            raise OptionError(self.subject, f"{option}={value!r} is no amount", f"write {unit}, 0 or more")
+
+    def _check_resources(self, value: object) -> None:
+        if value is None:
+            return
+        if not isinstance(value, Mapping):
+            raise OptionError(self.subject, f"resources={value!r} is no mapping", "write resources={'camera': 1}")
+        for name, amount in value.items():
+            self._check_amount(str(name), amount)
+            if name in ("CPU", "GPU", "memory"):
+                own = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}[name]
+                raise OptionError(self.subject, f"resources has {name!r}", f"write {own}={amount!r} beside it")
+
+    def _check_place(self) -> None:
+        for other in ("scheduling_strategy", "placement_group", "fallback_strategy"):
+            if (self.tiers or self.site or self.node) and self.ray.get(other) not in (None, "default", "DEFAULT"):
+                raise OptionError(self.subject, f"it has both a place and {other}", "say where it runs in one way only")
