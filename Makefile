@@ -51,5 +51,7 @@ $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "tierflow needs Python 3.11: sudo apt-get install python3.11 python3.11-venv"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "venv is missing: sudo apt-get install python3.11-venv"; exit 1; }
 	@echo "installing what the project stands on (a minute, the first time)"
-	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,bench,demo]'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,bench]'
+	@# Of these two only the data files are read, so what their code needs is left out.
+	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps aeon river
 	@touch $@

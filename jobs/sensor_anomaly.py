@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sensor_anomaly.py", description=(__doc__ or "").split("\n\n")[1])
     add = parser.add_argument
     add("--input", type=Path, action="append", default=[], metavar="FILE",
-        help="your own CSV or Parquet in place of the shipped series; may be given several times, one a device")  # fmt: skip
+        help="your own CSV or Parquet in place of the shipped series; again for the next device")  # fmt: skip
     add("--time", metavar="COLUMN", help="the time column (default: time, timestamp, datetime, date, else the first)")
     add("--label", metavar="COLUMN", help="the label column (default: label, anomaly, is_anomaly, else none)")
     add("--report", type=Path, default=Path("report.html"), metavar="PATH", help="where the HTML report goes")

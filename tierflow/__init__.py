@@ -20,7 +20,7 @@ The house, from the ground up; a room imports only rooms below it:
 from __future__ import annotations
 
 from tierflow.errors import FabricError, NoPlacement, OptionError, Refusal, TierflowError
-from tierflow.sdk import Actor, Placement, Task, actor, get, init, nodes, placement, put, task, wait
+from tierflow.sdk import Actor, Placement, Task, actor, get, init, nodes, placement, put, task, traffic, wait
 from tierflow.topology import Member
 
 __all__ = [
@@ -40,5 +40,6 @@ __all__ = [
     "placement",
     "put",
     "task",
+    "traffic",
     "wait",
 ]

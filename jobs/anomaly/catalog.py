@@ -1,4 +1,4 @@
-"""Real sensor series that ship inside the wheels of aeon and river; their files are read, their code is not imported."""
+"""Real sensor series that ship inside the wheels of aeon and river; their files are read, nothing is imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.anomaly.series import Flags, Floats, Indices, Series, SeriesError, Split, split_by_share
+from jobs.anomaly.series import Floats, Indices, Series, SeriesError, Split, split_by_share
 
 __all__ = ["CATALOG", "load"]
 
@@ -55,7 +55,7 @@ def pressure() -> Series:
 
 
 def ecg() -> Series:
-    """ECG-like beats with three labelled anomalies; made by TimeEval's generator, so a test signal and not a patient."""
+    """ECG-like beats with three labelled anomalies; made by TimeEval's generator, so no patient."""
     folder = _folder("aeon", "datasets", "data", "UnitTest")
     _, history, _ = _columns(folder / "ecg-diff-count-3_TRAIN_NA.csv")
     time, value, label = _columns(folder / "ecg-diff-count-3_TEST.csv")
@@ -79,7 +79,8 @@ def water() -> Series:
     test = np.concatenate([_rows(0, WATER_CALM[0]), _rows(WATER_CALIBRATION[1], len(value))])
     return Series(
         "water", "Water flow", "WaterFlow, in river", "l/s", ("flow",), time, _numbers(value)[:, None], labels,
-        "the author's description in words; rows by our reading of it", Split(_rows(*WATER_CALM), _rows(*WATER_CALIBRATION), test),
+        "the author's description in words; rows by our reading of it",
+        Split(_rows(*WATER_CALM), _rows(*WATER_CALIBRATION), test),
         ("trained on the calm three weeks in the middle of the recording: the test is before and after them",
          "10 gaps of up to 32 hours between rows"),
     )  # fmt: skip
@@ -95,7 +96,8 @@ def wearable() -> Series:
     parts = split_by_share("wearable", None, len(values) - walking)
     split = Split(parts.train + walking, parts.calibration + walking, parts.test + walking)
     return Series(
-        "wearable", "Gait", "Daphnet S06R02E0, in aeon", "mg", names, time, values, None, "nobody: no anomaly is labelled", split,
+        "wearable", "Gait", "Daphnet S06R02E0, in aeon", "mg", names, time, values, None,
+        "nobody: no anomaly is labelled", split,
         ("the first 1,700 rows, in which the wearer stands, are left out",),
     )  # fmt: skip
 
@@ -143,7 +145,8 @@ def appliances() -> Series:
     time, value = _columns(_folder("aeon", "datasets", "data", "segmentation", "ElectricDevices.csv"), skip=0)
     return Series(
         "appliances", "Appliance power", "ElectricDevices, in aeon", "standardised", ("power",), time,
-        _numbers(value)[:, None], None, "nobody: no anomaly is labelled", split_by_share("appliances", None, len(value)),
+        _numbers(value)[:, None], None, "nobody: no anomaly is labelled",
+        split_by_share("appliances", None, len(value)),
     )  # fmt: skip
 
 

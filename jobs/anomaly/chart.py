@@ -79,7 +79,8 @@ def _alarms(alarm: Flags, rows: int, y: float, method: str) -> list[str]:
     drawn[columns] = drawn[columns + 1] = True
     unit = WIDTH / COLUMNS
     return [
-        f'<rect class="alarm {method}" x="{start * unit:.1f}" y="{y}" width="{(stop - start) * unit:.1f}" height="10" rx="1"/>'
+        f'<rect class="alarm {method}" x="{start * unit:.1f}" y="{y}" width="{(stop - start) * unit:.1f}" '
+        'height="10" rx="1"/>'
         for start, stop in runs(drawn)
     ]
 
@@ -89,7 +90,8 @@ def bars(values: Mapping[str, int], kind: str) -> str:
     top = max([*values.values(), 1])
     rows = [
         f'<tr><th scope="row">{escape(name)}</th><td class="bar"><svg viewBox="0 0 100 8" preserveAspectRatio="none" '
-        f'aria-hidden="true"><rect class="{kind}" width="{max(0.6, 100 * value / top):.1f}" height="8" rx="1"/></svg></td>'
+        f'aria-hidden="true"><rect class="{kind}" width="{max(0.6, 100 * value / top):.1f}" height="8" rx="1"/></svg>'
+        "</td>"
         f'<td class="number" title="{count(value)} bytes">{size(value)}</td></tr>'
         for name, value in values.items()
     ]

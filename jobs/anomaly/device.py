@@ -108,7 +108,7 @@ class Device:
         self.calibration = self.series.part(self.series.split.calibration)
         self.reach = max(2 * CONTEXT, SeasonalNaive.fit(train).period)
         self.baselines = (ZScore.fit(train), SeasonalNaive.fit(train))
-        self.limits = [threshold(method.score(train, self.calibration)) for method in self.baselines]
+        self.limits = tuple(threshold(method.score(train, self.calibration)) for method in self.baselines)
         return self._card()
 
     def _card(self) -> Card:
@@ -179,12 +179,13 @@ class Device:
 
     def _scores(self, rows: Indices, score: Floats, before: Floats, values: Floats, asked: Flags) -> pa.RecordBatch:
         labels = self.series.labels
-        naive = [
-            method.score(before, values) / limit for method, limit in zip(self.baselines, self.limits, strict=True)
-        ]
+        zscore, seasonal = (
+            self.baselines[0].score(before, values) / self.limits[0],
+            self.baselines[1].score(before, values) / self.limits[1],
+        )
         label = np.zeros(len(rows), dtype=bool) if labels is None else labels[rows]
         # Half precision is enough to draw and to count, and it is what crosses the uplink for every row.
-        halves = [np.minimum(one, 6e4).astype(np.float16) for one in (score, *naive)]
+        halves = [np.minimum(one, 6e4).astype(np.float16) for one in (score, zscore, seasonal)]
         return pa.record_batch([*halves, label, asked], names=["model", "zscore", "seasonal", "label", "asked"])
 
 

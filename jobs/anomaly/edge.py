@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 import tierflow
-from jobs.anomaly import forecaster, reviewer, summary
+from jobs.anomaly import forecaster, summary
 from jobs.anomaly.forecaster import AHEAD, CONTEXT, Scaling, cut_windows
 from jobs.anomaly.metrics import threshold
 from jobs.anomaly.reviewer import Reviewer

@@ -16,6 +16,11 @@ from jobs.anomaly.series import SeriesError
 
 __all__ = ["Fleet", "Post", "posts", "sources"]
 
+# mypy keeps a decorated class a class and does not see the handle that the decorator made of it.
+CLOUD: Any = Cloud
+EDGE: Any = Edge
+DEVICE: Any = Device
+
 SHIPPED_AT_LEAST = 4  # the shipped series that a fabric of fewer devices replays; devices then hold more than one
 
 
@@ -67,13 +72,13 @@ class Fleet:
     @classmethod
     def start(cls, where: Sequence[Post], members: Sequence[Any], seed: int) -> Fleet:
         """Create them; a site without an edge node has its edge actor on one of its devices."""
-        cloud = Cloud.remote(seed)
+        cloud = CLOUD.remote(seed)
         edges = {}
         for site in sorted({post.site for post in where}):
             served = any(member.site == site and member.tier == "edge" and member.alive for member in members)
-            edges[site] = Edge.options(site=site, tier="edge" if served else "device").remote(site, cloud, seed)
+            edges[site] = EDGE.options(site=site, tier="edge" if served else "device").remote(site, cloud, seed)
         devices = {
-            post.source.name: Device.options(node=post.node).remote(post.source, edges[post.site]) for post in where
+            post.source.name: DEVICE.options(node=post.node).remote(post.source, edges[post.site]) for post in where
         }
         return cls(cloud, edges, devices, tuple(where))
 

@@ -88,7 +88,7 @@ class Forecaster:
             # Held within what training saw, a context that went out of range cannot excuse the rows that follow it.
             centre, spread = self.network(torch.maximum(torch.minimum(windows[:, :CONTEXT], high), low))
             miss = (windows[:, CONTEXT:] - centre).abs() / (spread.exp() + FLOOR)
-        return miss.amax(dim=2).flatten()[:rows].double().numpy()
+        return np.asarray(miss.amax(dim=2).flatten()[:rows].double().numpy())
 
     def to_bytes(self) -> bytes:
         """Weights in half precision, scaling and threshold, for :meth:`from_bytes`."""
@@ -111,7 +111,7 @@ class Forecaster:
 def cut_windows(values: Floats, stride: int) -> Floats:
     """Windows of 40 rows, one every ``stride``: (windows, 40, channels)."""
     count = (len(values) - CONTEXT - AHEAD) // stride + 1
-    return values[np.arange(count)[:, None] * stride + np.arange(CONTEXT + AHEAD)]
+    return np.asarray(values[np.arange(count)[:, None] * stride + np.arange(CONTEXT + AHEAD)])
 
 
 def train(values: Floats, *, seed: int, steps: int = 400) -> Forecaster:
@@ -133,7 +133,7 @@ def train(values: Floats, *, seed: int, steps: int = 400) -> Forecaster:
         # The spread joins once the centre is roughly right: learned together from the start, it hides every miss.
         loss = square.mean() if step <= steps // 3 else (0.5 * square * torch.exp(-2 * spread) + spread).mean()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()

@@ -148,8 +148,8 @@ def _assemble(
 ) -> Series:
     stamp, mark = roles
     moving = np.ptp(values, axis=0) > 0
-    for name in (name for name, moves in zip(columns, moving, strict=True) if not moves):
-        troubles.append(f"column {name!r} never changes and was left out")
+    still = [name for name, moves in zip(columns, moving, strict=True) if not moves]
+    troubles.extend(f"column {name!r} never changes and was left out" for name in still)
     if not moving.any():
         raise SeriesError(f"{path}: no column of values changes ({', '.join(columns)}); nothing can be learned from it")
     steps = np.diff(times[keep])

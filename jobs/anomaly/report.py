@@ -66,7 +66,8 @@ def _head(outcome: Outcome) -> str:
         found, events, false = outcome.found(method)
         alarms = f"{false} false alarm{'' if false == 1 else 's'}"
         tiles.append(
-            f'<div class="tile {method}"><span>{_dot(method)}</span><b>{found}<small> of {events}</small></b><em>{alarms}</em></div>'
+            f'<div class="tile {method}"><span>{_dot(method)}</span><b>{found}<small> of {events}</small></b>'
+            f"<em>{alarms}</em></div>"
         )
     saved = f"{size(outcome.to_cloud)}<small> of {size(outcome.raw_size)}</small>"
     tiles.append(f'<div class="tile"><span>sent to the cloud</span><b>{saved}</b><em>payload; raw: computed</em></div>')
@@ -74,8 +75,9 @@ def _head(outcome: Outcome) -> str:
     rows = sum(len(one.labels) for one in outcome.series)
     return (
         "<header><p class=eyebrow>tierflow · sensor_anomaly</p><h1>Sensor anomalies across device, edge and cloud</h1>"
-        f"<p>{len(outcome.series)} real series, {count(rows)} test rows scored on {nodes} nodes in {duration(outcome.duration)}; "
-        f"seed {outcome.seed}. Tiles: labelled anomalies found, on rows that neither trained a model nor chose a threshold.</p>"
+        f"<p>{len(outcome.series)} series, {count(rows)} test rows scored; the job ran on {nodes} nodes and took "
+        f"{duration(outcome.duration)}; seed {outcome.seed}. Tiles: labelled anomalies found, on rows that neither "
+        "trained a model nor chose a threshold.</p>"
         f'{stopped}<div class="tiles">{"".join(tiles)}</div></header>'
     )
 
@@ -88,12 +90,16 @@ def _findings(outcome: Outcome) -> str:
             labelled = one.card.labelled
             rows.append((
                 f"<strong>{escape(one.card.title)}</strong>" if at == 0 else "", _dot(method),
-                f"{tally.found} of {tally.events}" if labelled else f"<span class=quiet>{tally.alarms} alarms, no labels</span>",
+                f"{tally.found} of {tally.events}" if labelled
+                else f"<span class=quiet>{tally.alarms} alarms, no labels</span>",
                 str(tally.false_alarms) if labelled else "–", f"{tally.false_alarm_rate:.1f}" if labelled else "–",
                 share(tally.precision), share(tally.recall),
             ))  # fmt: skip
     head = ("series", "method", "found", "false alarms", "per 10,000 rows", "precision", "recall")
-    note = "Precision and recall count rows; found and false alarms count events. All methods have the same threshold rule and data."
+    note = (
+        "Precision and recall count rows; found and false alarms count events. "
+        "All methods have the same threshold rule and data."
+    )
     return _section("What was found", _table(head, rows, words=2), note)
 
 
@@ -111,7 +117,8 @@ def _card(one: Scored) -> str:
     )
     drawn = f"; drawn: {escape(sketch.channel)}" if sketch and card.channels > 1 else ""
     facts = (
-        f"{escape(card.source)}. {card.channels} channel{'s' if card.channels > 1 else ''}{drawn}. Trained on {count(card.train_rows)} rows, "
+        f"{escape(card.source)}. {card.channels} channel{'s' if card.channels > 1 else ''}{drawn}. "
+        f"Trained on {count(card.train_rows)} rows, "
         f"threshold from {count(card.calibration_rows)}, tested on {count(len(one.labels))}. "
         f"Labelled by {escape(card.labelled_by)}. Season of the baseline: {card.season} rows. "
         f"Edge asked about {count(int(one.asked.sum()) // 8)} windows."
@@ -119,7 +126,8 @@ def _card(one: Scored) -> str:
     troubles = "".join(f"<li>{escape(trouble)}</li>" for trouble in card.troubles)
     listed = f"<ul>{troubles}</ul>" if troubles else ""
     unit = f" <small>{escape(card.unit)}</small>" if card.unit else ""
-    return f"<article><h3>{escape(card.title)}{unit}</h3>{series_chart(one)}{ends}<p class=quiet>{facts}</p>{listed}</article>"
+    head = f"<h3>{escape(card.title)}{unit}</h3>"
+    return f"<article>{head}{series_chart(one)}{ends}<p class=quiet>{facts}</p>{listed}</article>"
 
 
 def _traffic(outcome: Outcome) -> str:
@@ -130,10 +138,11 @@ def _traffic(outcome: Outcome) -> str:
     payloads = {f"{one.source} → {one.target}: {one.what}": one.size for one in outcome.payloads}
     against = {"what the job sent": outcome.to_cloud, "every raw reading (computed)": outcome.raw_size}
     note = (
-        "Raw readings stay in their site. Out of it go 8-bit summaries of normal windows (shuffled; no times, no units, no phase), "
-        "the small models' weights, scores with labels, and the drawings in this report."
+        "Raw readings stay in their site. Out of it go 8-bit summaries of normal windows (shuffled; no times, "
+        "no units, no phase), the small models' weights, scores with labels, and the drawings in this report."
     )
-    body = f"{links}<h3>The job's own payloads</h3>{bars(payloads, 'payload')}<h3>To the cloud</h3>{bars(against, 'cloud')}"
+    body = f"{links}<h3>The job's own payloads</h3>{bars(payloads, 'payload')}"
+    body += f"<h3>To the cloud</h3>{bars(against, 'cloud')}"
     extra = "Measured bytes include Ray's own traffic: heartbeats, code, logs." if outcome.links is not None else ""
     return _section("Traffic", body, f"{note} {extra}")
 
@@ -168,15 +177,17 @@ def _versions(outcome: Outcome) -> str:
 
 
 def _method(outcome: Outcome) -> str:
-    text = (
-        "<p>The device's model forecasts 8 rows from the 32 before them, with its own uncertainty; a row's score is its "
-        "distance from the forecast. Windows between half and three times the threshold go to the edge, whose larger model tries "
-        "to rebuild a summary of the window; the two shares of a threshold are averaged geometrically.</p>"
-        "<p>Threshold of every method: the median of its scores on calibration rows, plus 1.5 times the way to the largest. "
-        "An event is found by an alarm inside it, up to 8 rows before or 32 after; further alarms are false, and those within "
-        "40 rows of each other are one. No label and no test row took part in training or thresholds. The shape of the models was chosen "
-        "while looking at these series, so the figures say how well the job works here, not how it would on a series nobody has seen.</p>"
-        "<p>z-score: distance from the training mean. Seasonal-naive: distance from the row one season ago, the season found "
-        "by autocorrelation on the training rows. Both take the farthest channel.</p>"
+    paragraphs = (
+        "The device's model forecasts 8 rows from the 32 before them, with its own uncertainty; a row's score is its "
+        "distance from the forecast. Windows between half and three times the threshold go to the edge, whose larger "
+        "model tries to rebuild a summary of the window; the two shares of a threshold are averaged geometrically.",
+        "Threshold of every method: the median of its scores on calibration rows, plus 1.5 times the way to the "
+        "largest. An event is found by an alarm inside it, up to 8 rows before or 32 after; further alarms are false, "
+        "and those within 40 rows of each other are one. No label and no test row took part in training or thresholds. "
+        "The shape of the models was chosen while looking at these series, so the figures say how well the job works "
+        "here, not how well it would on a series that nobody has seen.",
+        "z-score: distance from the training mean. Seasonal-naive: distance from the row one season ago, the season "
+        "found by autocorrelation on the training rows. Both take the farthest channel.",
     )
+    text = "".join(f"<p>{paragraph}</p>" for paragraph in paragraphs)
     return _section("How it was counted", text, f"Seed {outcome.seed}.")

@@ -99,7 +99,7 @@ def train(summaries: Mapping[str, Floats], *, seed: int, steps: int = 600) -> Re
         noisy = batch + 0.2 * torch.randn(batch.shape, generator=source)
         loss = (network(noisy, which) - batch).square().mean()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         schedule.step()
     return Reviewer(names, centre, scale, network.eval())

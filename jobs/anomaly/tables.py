@@ -40,12 +40,12 @@ def _findings(outcome: Outcome) -> Table:
     for one in outcome.series:
         for at, (method, title) in enumerate(METHODS.items()):
             tally = one.tally(method)
-            found = f"{tally.found} of {tally.events}" if one.card.labelled else f"{tally.alarms} alarms"
+            hits = f"{tally.found} of {tally.events}" if one.card.labelled else f"{tally.alarms} alarms"
             false = (
                 (str(tally.false_alarms), f"{tally.false_alarm_rate:.1f}") if one.card.labelled else ("no labels", "–")
             )
             name = one.card.title if at == 0 else ""
-            table.add_row(name, title, found, *false, share(tally.precision), share(tally.recall))
+            table.add_row(name, title, hits, *false, share(tally.precision), share(tally.recall))
         table.add_section()
     for method, title in METHODS.items():
         found, events, false_alarms = outcome.found(method)

@@ -15,8 +15,8 @@ from conftest import PAIR, leftovers
 
 from tierflow.errors import RigError
 from tierflow.rig import Rig, sweep
-from tierflow.rig.namespaces import create, remove
 from tierflow.rig.ledger import identity
+from tierflow.rig.namespaces import create, remove
 from tierflow.topology import ClusterSpec
 
 pytestmark = pytest.mark.namespace

@@ -36,7 +36,9 @@ def eligible(request: Request, members: Iterable[Member]) -> Eligible:
         rank = next((i for i, selector in enumerate(selectors) if _matches(selector, member)), None)
         reasons = list(_reasons(request, member, placed=rank is not None or not selectors))
         if reasons:
-            refusals.append(Refusal(member.name, member.tier or "no tier", member.site or "no site", ", ".join(reasons)))
+            refusals.append(
+                Refusal(member.name, member.tier or "no tier", member.site or "no site", ", ".join(reasons))
+            )
         else:
             fits.append((rank or 0, member.name, member))
     return Eligible(tuple(member for _, _, member in sorted(fits, key=lambda fit: fit[:2])), tuple(refusals))
@@ -67,7 +69,9 @@ def _misplaced(request: Request, member: Member) -> str:
         return f"is at site {member.site}" if member.site else f"has no label {SITE}"
     if request.node is not None and member.labels.get(NODE) != request.node:
         return "is another node"
-    wrong = next((key for key, value in request.labels.items() if not _label_matches(value, member.labels.get(key))), "")
+    wrong = next(
+        (key for key, value in request.labels.items() if not _label_matches(value, member.labels.get(key))), ""
+    )
     return f"its label {wrong} is {member.labels[wrong]}" if wrong in member.labels else f"has no label {wrong}"
 
 
@@ -88,8 +92,8 @@ def _label_matches(expression: str, value: str | None) -> bool:
 def _mend(request: Request, alive: Sequence[Member]) -> str:
     if request.tiers and alive and not any(member.tier for member in alive):
         return (
-            f"no node of this cluster has the label {TIER}: start the fabric with `tierflow up`, or start each Ray node "
-            f'with `ray start --labels={TIER}={request.tiers[0]},{SITE}=SITE,{NODE}=NAME`'
+            f"no node of this cluster has the label {TIER}: start it with `tierflow up`, or each Ray node "
+            f"with `ray start --labels={TIER}={request.tiers[0]},{SITE}=SITE,{NODE}=NAME`"
         )
     asked = ((TIER, request.tiers), (SITE, _one(request.site)), (NODE, _one(request.node)))
     for key, names in asked:

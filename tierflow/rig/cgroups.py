@@ -94,12 +94,23 @@ class Hierarchy:
             time.sleep(0.005)
 
     def remove(self, group: str) -> None:
-        """Kill what is in a group and remove it, the groups below it and the empty folders above it."""
-        self.kill(group)
-        for folder in self._folders(group):
-            _remove_empty(folder)
+        """Kill what is in a group and remove it, the groups below it and the empty folders above it.
+
+        Raises:
+            RigError: a process in it does not end.
+        """
+        until = time.monotonic() + _PATIENCE
+        while self.path(group).exists():
+            self.kill(group)
+            # A process that was on its way in, or one that just ended, can still keep a folder.
+            if not all([_remove_empty(folder) for folder in self._folders(group)]):
+                if time.monotonic() > until:
+                    raise RigError(
+                        f"the cgroup {self.path(group)} cannot be removed", "see what starts processes in it"
+                    )
+                time.sleep(0.01)
         for folder in self.path(group).parents:
-            if folder == self.mount or not _remove_empty(folder, required=False):
+            if folder == self.mount or not _remove_empty(folder):
                 return
 
     def _folders(self, group: str) -> Iterator[Path]:
@@ -132,7 +143,7 @@ def _writable(mount: Path) -> bool:
         (mount / _ROOM).mkdir(exist_ok=True)
     except OSError:
         return False
-    _remove_empty(mount / _ROOM, required=False)
+    _remove_empty(mount / _ROOM)
     return True
 
 
@@ -146,17 +157,12 @@ def _delegates_cpu(mount: Path) -> bool:
     return True
 
 
-def _remove_empty(folder: Path, *, required: bool = True) -> bool:
-    """Remove a group's folder. A process that just ended can keep it busy for a moment; one with members stays."""
-    for _ in range(200 if required else 1):
-        try:
-            folder.rmdir()
-            return True
-        except FileNotFoundError:
-            return True
-        except OSError:
-            if required:
-                time.sleep(0.01)
-    if required:
-        raise RigError(f"the cgroup {folder} cannot be removed", "see which processes are in its cgroup.procs")
-    return False
+def _remove_empty(folder: Path) -> bool:
+    """Remove a group's folder unless something is in it; whether it is gone."""
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

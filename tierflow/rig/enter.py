@@ -1,8 +1,9 @@
 """Become a program inside a host: join its cgroup and network namespace, then exec.
 
-Run as a file (`python -IS enter.py [--detach] CGROUP NAMESPACE PROGRAM [ARGUMENT...]`), so that it starts in
-milliseconds and imports nothing of tierflow. The program takes its place: no extra process stays. An empty NAMESPACE
-is this machine's own network. `--detach` forks once first and leaves the program to init, in a session of its own.
+Run as a file (`python -IS enter.py MANNER CGROUP NAMESPACE PROGRAM [ARGUMENT...]`), so that it starts in milliseconds
+and imports nothing of tierflow. The program takes its place: no extra process stays. An empty NAMESPACE is this
+machine's own network. MANNER "detach" forks once and leaves the program to init, in a session of its own; a number is a
+pipe that closes when the program is inside and runs, or cannot be run.
 """
 
 from __future__ import annotations
@@ -38,14 +39,15 @@ def enter(cgroup: str, namespace: str) -> None:
 
 
 def _main(arguments: list[str]) -> int:
-    detach = arguments[0] == "--detach"
-    cgroup, namespace, *program = arguments[1:] if detach else arguments
+    manner, cgroup, namespace, *program = arguments
+    if manner != "detach":
+        os.set_inheritable(int(manner), False)
     try:
         enter(cgroup, namespace)
     except OSError as error:
         print(f"cannot enter the host: {error}", file=sys.stderr)
         return _CANNOT_ENTER
-    if detach:  # only now: once the caller sees this process end, the program is in its cgroup
+    if manner == "detach":  # only now: once the caller sees this process end, the program is in its cgroup
         if os.fork():
             return 0
         os.setsid()

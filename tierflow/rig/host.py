@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,13 @@ __all__ = ["Host", "entering"]
 _ENTER = Path(__file__).with_name("enter.py")
 
 
-def entering(cgroup: Path, namespace: Path | None, argv: Sequence[str], *, detach: bool = False) -> list[str]:
-    """The command that becomes `argv` inside a cgroup and a namespace (None: this machine's own network)."""
+def entering(manner: str, cgroup: Path, namespace: Path | None, argv: Sequence[str]) -> list[str]:
+    """The command that becomes `argv` inside a cgroup and a namespace (None: this machine's own network).
+
+    `manner` is "detach", or the number of an open pipe that closes when `argv` is inside and runs.
+    """
     place = [str(cgroup), str(namespace or "")]
-    return [sys.executable, "-IS", str(_ENTER), *(["--detach"] if detach else []), *place, *argv]
+    return [sys.executable, "-IS", str(_ENTER), manner, *place, *argv]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +44,31 @@ class Host:
     ) -> subprocess.Popen[bytes]:
         """Start a process on the host, in a session of its own.
 
-        It is in the host's namespace and cgroup from its first instruction, reads nothing (`/dev/null`), and has none
-        of this process's open files and sockets but `stdout` and `stderr`. A program that is not there ends with 127.
+        It is in the host's namespace and cgroup from its first instruction and when this returns, reads nothing
+        (`/dev/null`), and has none of this process's open files and sockets but `stdout` and `stderr`. A program that
+        is not there ends with 127.
         """
-        return subprocess.Popen(
-            entering(self.cgroup, self.namespace, argv),
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=cwd,
-            start_new_session=True,
-        )
+        running, entered = os.pipe()
+        try:
+            process = subprocess.Popen(
+                entering(str(entered), self.cgroup, self.namespace, argv),
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=cwd,
+                start_new_session=True,
+                pass_fds=[entered],
+            )
+        except BaseException:
+            os.close(running)
+            raise
+        finally:
+            os.close(entered)
+        # Until it is in its cgroup, `Rig.kill` and `Rig.down` would not find it.
+        with open(running, "rb") as pipe:
+            pipe.read()
+        return process
 
     def run(
         self,

@@ -238,7 +238,7 @@ def _serve(ledger: Ledger, state: Path, module: list[str], sockets: Sequence[int
     command = [sys.executable, "-I", str(_BARE), *module]
     with (state / LOG).open("ab") as log:
         subprocess.run(
-            entering(ledger.hierarchy.path(ledger.servants), None, command, detach=True),
+            entering("detach", ledger.hierarchy.path(ledger.servants), None, command),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -14,6 +14,7 @@ from tierflow.planning import eligible, no_placement
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
+from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
 from tierflow.runtime.work import Placement, Ready, Work
 from tierflow.topology import Member
@@ -80,6 +81,10 @@ class RayFabric:
         """Where an actor or the task of a reference runs or ran."""
         self._join()
         return whereabouts(of, self._membership.fresh().members)
+
+    def traffic(self) -> Mapping[str, int]:
+        """Bytes that crossed each link of the rig, where there is one."""
+        return traffic()
 
     def _prepare(self, work: Work) -> Ready:
         self._join()

@@ -14,12 +14,12 @@ from ray.dag.function_node import FunctionNode
 __all__ = ["ActorNode", "TaskNode"]
 
 
-class TaskNode(FunctionNode):  # type: ignore[misc]  # Ray's nodes are not typed
+class TaskNode(FunctionNode):
     """A task in a flow; `start` submits it."""
 
     def __init__(self, start: Callable[..., Any], body: Any, *bound: Any, **kept: Any) -> None:
         self._start = start
-        super().__init__(body, *bound, **kept)
+        super().__init__(body, *bound, **kept)  # type: ignore[no-untyped-call]
 
     def _copy_impl(self, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any], other: Any) -> TaskNode:
         return TaskNode(self._start, self._body, args, kwargs, options, other_args_to_resolve=other)
@@ -28,12 +28,12 @@ class TaskNode(FunctionNode):  # type: ignore[misc]  # Ray's nodes are not typed
         return self._start(*self._bound_args, **self._bound_kwargs)
 
 
-class ActorNode(ClassNode):  # type: ignore[misc]  # Ray's nodes are not typed
+class ActorNode(ClassNode):
     """An actor in a flow; `start` creates it."""
 
     def __init__(self, start: Callable[..., Any], body: Any, *bound: Any, **kept: Any) -> None:
         self._start = start
-        super().__init__(body, *bound, **kept)
+        super().__init__(body, *bound, **kept)  # type: ignore[no-untyped-call]
 
     def _copy_impl(self, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any], other: Any) -> ActorNode:
         return ActorNode(self._start, self._body, args, kwargs, options, other_args_to_resolve=other)

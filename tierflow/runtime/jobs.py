@@ -39,8 +39,9 @@ def submit(
     """
     inside = _inside(program, folder)
     os.environ.update(ray_environment(record.token))
-    logging.getLogger("ray").setLevel(logging.ERROR)  # its progress notes would stand between the job's own lines
     from ray.job_submission import JobStatus, JobSubmissionClient
+
+    logging.getLogger("ray").setLevel(logging.ERROR)  # its progress notes would stand between the job's own lines
 
     try:
         client = JobSubmissionClient(record.dashboard)

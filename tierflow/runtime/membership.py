@@ -118,8 +118,8 @@ def read_members(*, available: bool = False) -> tuple[Member, ...]:
 
     Of a node that died and came back only the living one is listed, of one that died several times the last.
     """
-    rows: list[Mapping[str, Any]] = ray.nodes()
-    free: Mapping[str, Mapping[str, float]] = available_resources_per_node() if available else {}
+    rows: list[Mapping[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    free: Mapping[str, Mapping[str, float]] = available_resources_per_node() if available else {}  # type: ignore[no-untyped-call]
     members = {}
     for row in sorted(rows, key=lambda row: bool(row["Alive"])):
         labels = row["Labels"] or {}

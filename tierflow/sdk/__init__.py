@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from tierflow.runtime.work import Placement
 from tierflow.sdk.actor import Actor, actor
-from tierflow.sdk.fabric import get, init, nodes, placement, put, wait
+from tierflow.sdk.fabric import get, init, nodes, placement, put, traffic, wait
 from tierflow.sdk.task import Task, task
 
-__all__ = ["Actor", "Placement", "Task", "actor", "get", "init", "nodes", "placement", "put", "task", "wait"]
+__all__ = [
+    "Actor",
+    "Placement",
+    "Task",
+    "actor",
+    "get",
+    "init",
+    "nodes",
+    "placement",
+    "put",
+    "task",
+    "traffic",
+    "wait",
+]

@@ -11,7 +11,7 @@ from typing import Any
 
 from tierflow.runtime.arrow import carry_arrow
 
-__all__ = ["BODY", "actor_body", "task_body"]
+__all__ = ["BODY", "actor_body", "drain", "task_body"]
 
 BODY = "_body"
 """The attribute of a task's handle that is its body, so that the body pickles by the name ``module.task._body``."""
@@ -26,7 +26,8 @@ def task_body(raw: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(raw):
 
         def body(*args: Any, **kwargs: Any) -> Any:
-            yield from _drain(raw(*args, **kwargs))
+            with asyncio.Runner() as runner:
+                yield from drain(raw(*args, **kwargs), runner)
 
     elif inspect.isgeneratorfunction(raw):
 
@@ -59,15 +60,16 @@ def actor_body(raw: type, title: str) -> type:
     init = raw.__init__  # type: ignore[misc]  # the class is known, its __init__ is looked up on purpose
     if inspect.isfunction(init):
 
-        @functools.wraps(init)
         def start(self: Any, *args: Any, **kwargs: Any) -> None:
             init(self, *args, **kwargs)
             carry_arrow(always=True)
 
+        functools.update_wrapper(start, init)
+
     else:
 
-        def start(self: Any) -> None:
-            raw.__init__(self)  # type: ignore[misc]  # as above
+        def start(self: Any, *args: Any, **kwargs: Any) -> None:
+            raw.__init__(self, *args, **kwargs)  # type: ignore[misc]  # as above
             carry_arrow(always=True)
 
     namespace = {"__init__": start, "__module__": raw.__module__, "__doc__": raw.__doc__}
@@ -76,15 +78,19 @@ def actor_body(raw: type, title: str) -> type:
     return body
 
 
-def _drain(items: AsyncGenerator[Any, None]) -> Generator[Any, None, None]:
-    with asyncio.Runner() as runner:
-        try:
-            while True:
-                try:
-                    item = runner.run(anext(items))  # type: ignore[arg-type]  # it is a coroutine
-                except StopAsyncIteration:
-                    return
-                carry_arrow()
-                yield item
-        finally:
-            runner.run(items.aclose())
+def drain(items: AsyncGenerator[Any, None], runner: asyncio.Runner) -> Generator[Any, None, None]:
+    """The items of an asynchronous generator, each awaited in the runner's loop when it is asked for."""
+
+    async def following() -> Any:
+        return await anext(items)
+
+    try:
+        while True:
+            try:
+                item = runner.run(following())
+            except StopAsyncIteration:
+                return
+            carry_arrow()
+            yield item
+    finally:
+        runner.run(items.aclose())

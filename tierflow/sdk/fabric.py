@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 from tierflow.runtime.work import Placement, Work
@@ -11,7 +11,7 @@ from tierflow.topology import Member
 if TYPE_CHECKING:
     from tierflow.runtime.handles import ActorHandle, ObjectRef
 
-__all__ = ["Fabric", "current", "enter", "get", "init", "leave", "nodes", "placement", "put", "wait"]
+__all__ = ["Fabric", "current", "enter", "get", "init", "leave", "nodes", "placement", "put", "traffic", "wait"]
 
 T = TypeVar("T")
 
@@ -39,6 +39,9 @@ class Fabric(Protocol):
 
     def placement(self, of: Any) -> Placement:
         """Where an actor or a task runs or ran."""
+
+    def traffic(self) -> Mapping[str, int]:
+        """Bytes that crossed each link, by its name."""
 
 
 _open: list[Fabric] = []
@@ -119,3 +122,12 @@ def placement(of: ObjectRef[Any] | ActorHandle[Any]) -> Placement:
         FabricError: it is not placed (yet).
     """
     return current().placement(of)
+
+
+def traffic() -> Mapping[str, int]:
+    """Bytes that each directed link carried since the fabric came up, by the link's name ("plant-1->region-1").
+
+    Counted at the interface, headers included. Empty where the links are not shaped on this machine: between real
+    machines nobody stands in the middle who could count.
+    """
+    return current().traffic()

@@ -15,19 +15,50 @@ __all__ = ["ACTOR_OPTIONS", "TASK_OPTIONS", "Kind", "Options"]
 Kind = Literal["task", "actor"]
 
 _SHARED = frozenset(
-    "label_selector fallback_strategy accelerator_type memory name num_cpus num_gpus object_store_memory"
-    " placement_group placement_group_bundle_index placement_group_capture_child_tasks resources runtime_env"
-    " scheduling_strategy enable_task_events _labels".split()
+    {
+        "label_selector",
+        "fallback_strategy",
+        "accelerator_type",
+        "memory",
+        "name",
+        "num_cpus",
+        "num_gpus",
+        "object_store_memory",
+        "placement_group",
+        "placement_group_bundle_index",
+        "placement_group_capture_child_tasks",
+        "resources",
+        "runtime_env",
+        "scheduling_strategy",
+        "enable_task_events",
+        "_labels",
+    }
 )
 TASK_OPTIONS = _SHARED | frozenset(
-    "max_calls max_retries num_returns retry_exceptions _generator_backpressure_num_objects"
-    " _num_objects_per_yield".split()
+    {
+        "max_calls",
+        "max_retries",
+        "num_returns",
+        "retry_exceptions",
+        "_generator_backpressure_num_objects",
+        "_num_objects_per_yield",
+    }
 )
 """Ray's options of a task by name (Ray is not imported to decorate; a test compares this with Ray's own list)."""
 ACTOR_OPTIONS = _SHARED | frozenset(
-    "concurrency_groups enable_tensor_transport lifetime max_concurrency max_restarts max_task_retries"
-    " max_pending_calls namespace get_if_exists allow_out_of_order_execution"
-    " _actor_generator_backpressure_num_objects".split()
+    {
+        "concurrency_groups",
+        "enable_tensor_transport",
+        "lifetime",
+        "max_concurrency",
+        "max_restarts",
+        "max_task_retries",
+        "max_pending_calls",
+        "namespace",
+        "get_if_exists",
+        "allow_out_of_order_execution",
+        "_actor_generator_backpressure_num_objects",
+    }
 )
 """Ray's options of an actor by name."""
 _PLACE = ("tier", "site", "node")
@@ -102,8 +133,9 @@ class Options:
         if isinstance(tiers, (tuple, list)) and tiers and all(isinstance(tier, str) and tier for tier in tiers):
             return tuple(dict.fromkeys(tiers))
         raise OptionError(
-            self.subject, f"tier={value!r} is no tier", "write tier='edge', or several in order of preference: "
-            "tier=('edge', 'cloud')",
+            self.subject,
+            f"tier={value!r} is no tier",
+            "write tier='edge', or several in order of preference: tier=('edge', 'cloud')",
         )
 
     def _name(self, option: str, value: object) -> str | None:

@@ -43,17 +43,16 @@ class Task(Named, Generic[P, R]):
         return self.raw(*args, **kwargs)
 
     if TYPE_CHECKING:
-        # What comes back depends on what was decorated. References stand for values in the first places.
+        # What comes back depends on what was decorated: the first overload that fits is meant, so they overlap.
+        # References stand for values in the first places.
         @overload
-        def remote(
-            self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
-        ) -> ObjectRef[T]: ...
+        def remote(self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> ObjectRef[T]: ...
         @overload
-        def remote(self: Task[P, Iterator[T]], *args: P.args, **kwargs: P.kwargs) -> ObjectRefGenerator[T]: ...
+        def remote(self: Task[P, Iterator[T]], *args: P.args, **kwargs: P.kwargs) -> ObjectRefGenerator[T]: ...  # type: ignore[overload-overlap]
         @overload
-        def remote(self: Task[P, AsyncIterator[T]], *args: P.args, **kwargs: P.kwargs) -> ObjectRefGenerator[T]: ...
+        def remote(self: Task[P, AsyncIterator[T]], *args: P.args, **kwargs: P.kwargs) -> ObjectRefGenerator[T]: ...  # type: ignore[overload-overlap]
         @overload
-        def remote(self, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]: ...
+        def remote(self, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]: ...  # type: ignore[overload-overlap]
         @overload
         def remote(
             self: Task[..., Coroutine[Any, Any, T]], a: ObjectRef[Any], /, *args: Any, **kwargs: Any

@@ -1,0 +1,1 @@
+"""The parts of the main job, :mod:`jobs.sensor_anomaly`."""
