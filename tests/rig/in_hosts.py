@@ -35,7 +35,8 @@ print(n, time.monotonic() - begun)
 """
 SOURCE = """
 import socket, sys
-s = socket.create_connection((sys.argv[1], 9)); s.sendall(bytes(int(sys.argv[2]))); s.shutdown(socket.SHUT_WR); s.recv(1)
+s = socket.create_connection((sys.argv[1], 9)); s.sendall(bytes(int(sys.argv[2])))
+s.shutdown(socket.SHUT_WR); s.recv(1)
 """
 
 

@@ -24,8 +24,7 @@ def inside(rig: Rig, node: str, program: str) -> str:
 def test_a_process_is_in_its_host_from_the_first_instruction(rig: Rig) -> None:
     host = rig.hosts["cam-1"]
     with host.popen(["sleep", "60"]) as process:
-        time.sleep(0.2)
-        assert os.stat(f"/proc/{process.pid}/ns/net").st_ino == os.stat(host.namespace).st_ino
+        assert Path(f"/proc/{process.pid}/ns/net").stat().st_ino == host.namespace.stat().st_ino
         assert process.pid in [int(line) for line in (host.cgroup / "cgroup.procs").read_text().split()]
         assert os.getsid(process.pid) == process.pid
         assert Path(f"/proc/{process.pid}/cmdline").read_bytes() == b"sleep\x0060\x00"

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tierflow.cli.screen import out, say
+from tierflow.cli.screen import out, say, table
 from tierflow.runtime import launch
 from tierflow.runtime.join import join_command, systemd_unit, watch
 from tierflow.runtime.node import JOB_PORT, NodeStart
@@ -76,10 +76,10 @@ def status(
     out.print(f"fabric {record.name}, head {record.head}, dashboard {record.dashboard}")
     out.print(_node_table(nodes))
     if links:
-        table = Table("link", "bytes", "dropped packets")
+        shown = table("link", "bytes", "dropped packets")
         for name, counters in links.items():
-            table.add_row(name, show_bytes(counters["bytes"]), str(counters["dropped"]))
-        out.print(table)
+            shown.add_row(name, show_bytes(counters["bytes"]), str(counters["dropped"]))
+        out.print(shown)
 
 
 def down(
@@ -120,10 +120,10 @@ def join(
 
 
 def _node_table(nodes: tuple[NodeStatus, ...]) -> Table:
-    table = Table("node", "tier", "site", "address", "state", "CPUs", "quota")
+    shown = table("node", "tier", "site", "address", "state", "CPUs", "quota")
     for node in nodes:
         colour = "green" if node.state == "up" else "red"
         quota = f"{node.cpu_quota:g} cores" if node.cpu_quota else "-"
         state = f"[{colour}]{node.state}[/]"
-        table.add_row(node.name, node.tier, node.site, node.address, state, f"{node.cpus:g}", quota)
-    return table
+        shown.add_row(node.name, node.tier, node.site, node.address, state, f"{node.cpus:g}", quota)
+    return shown

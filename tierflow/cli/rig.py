@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from tierflow import units
-from tierflow.cli.screen import out, say
+from tierflow.cli.screen import out, say, table
 from tierflow.errors import RigError
 from tierflow.rig import LinkControl, Rig, sweep
 from tierflow.rig.calibrate import calibrate
@@ -33,10 +32,10 @@ def up(file: Annotated[Path, typer.Argument(help="A cluster file with 'hosts: ri
     spec = load(file)
     with say.status("making hosts") as spinner:
         rig = Rig.up(spec, state_folder(spec.name) / "rig", lambda what, share: spinner.update(f"{what} ({share:.0%})"))
-    table = Table("host", "address", "namespace")
+    shown = table("host", "address", "namespace")
     for host in rig.hosts.values():
-        table.add_row(host.name, host.address, host.namespace.name)
-    out.print(table)
+        shown.add_row(host.name, host.address, host.namespace.name)
+    out.print(shown)
 
 
 @app.command()
@@ -59,12 +58,12 @@ def calibrate_command(
     if as_json:
         out.print_json(json.dumps([asdict(row) for row in rows]))
         return
-    table = Table("link", "measured between", "rate asked", "measured", "RTT asked", "measured")
+    shown = table("link", "measured between", "rate", "measured", "RTT", "measured")
     for row in rows:
-        rates = (show_rate(row.asked_rate), show_rate(row.rate))
-        times = (show_duration(row.asked_rtt), show_duration(row.rtt))
-        table.add_row(row.link, f"{row.source}, {row.target}", *rates, *times)
-    out.print(table)
+        rates = (show_rate(row.asked_rate), show_rate(row.measured_rate))
+        times = (show_duration(row.asked_rtt), show_duration(row.measured_rtt))
+        shown.add_row(row.link, f"{row.source} - {row.target}", *rates, *times)
+    out.print(shown)
 
 
 @app.command("set")
@@ -118,10 +117,10 @@ def counters(
     if as_json:
         out.print_json(json.dumps({name: asdict(row) for name, row in found.items()}))
         return
-    table = Table("link", "bytes", "packets", "dropped packets")
+    shown = table("link", "bytes", "packets", "dropped packets")
     for name, row in found.items():
-        table.add_row(name, show_bytes(row.bytes), str(row.packets), str(row.dropped))
-    out.print(table)
+        shown.add_row(name, show_bytes(row.bytes), str(row.packets), str(row.dropped))
+    out.print(shown)
 
 
 def control(fabric: str | None) -> LinkControl:

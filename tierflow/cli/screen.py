@@ -9,16 +9,25 @@ from contextlib import contextmanager
 from types import FrameType
 
 from rich.console import Console
+from rich.table import Table
 
 from tierflow.errors import TierflowError
 
-__all__ = ["out", "reports_errors", "say"]
+__all__ = ["out", "reports_errors", "say", "table"]
 
-out = Console(highlight=False)
-"""Standard output: what was asked for."""
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+"""Standard output: what was asked for. A file or a pipe has no width of its own."""
 
 say = Console(stderr=True, highlight=False)
 """Standard error: progress and errors."""
+
+
+def table(*titles: str) -> Table:
+    """A table without lines, whose first column is never cut: names must stay apart on a narrow screen too."""
+    made = Table(box=None, padding=(0, 2, 0, 0))
+    for index, title in enumerate(titles):
+        made.add_column(title, no_wrap=index == 0, overflow="fold")
+    return made
 
 
 @contextmanager

@@ -167,7 +167,7 @@ class Emulator:
             *lines, rest = heard.split(b"\n")
             heard[:] = rest
             for line in lines:
-                client.sendall(self._reply(line))
+                client.sendall(self._reply(bytes(line)))
         except OSError:  # gone, or it does not read its answers
             data = b""
         if not data or len(heard) > _LONGEST_REQUEST:

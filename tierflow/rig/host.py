@@ -66,7 +66,7 @@ class Host:
         finally:
             os.close(entered)
         # Until it is in its cgroup, `Rig.kill` and `Rig.down` would not find it.
-        with open(running, "rb") as pipe:
+        with os.fdopen(running, "rb") as pipe:
             pipe.read()
         return process
 

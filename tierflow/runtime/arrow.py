@@ -14,8 +14,6 @@ def carry_arrow(*, always: bool = False) -> None:
     theirs, and should not load pyarrow for it. Costs a microsecond.
     """
     if always or "pyarrow" in sys.modules or "torch" in sys.modules:
-        from ray.cloudpickle import CloudPickler
+        from tierflow.runtime.payloads import register
 
-        from tierflow.exchange import register
-
-        register(CloudPickler.dispatch)
+        register()

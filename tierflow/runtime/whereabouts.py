@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from tierflow.topology import Member
 
 __all__ = ["reason", "whereabouts"]
 
+PATIENCE = 5.0
+"""Seconds to wait for what has just been submitted: nodes report their tasks to the GCS once a second."""
+
 
 def whereabouts(of: Any, members: Sequence[Member]) -> Placement:
     """Where the actor of a handle, or the task that made a reference, runs or ran.
@@ -24,11 +28,16 @@ def whereabouts(of: Any, members: Sequence[Member]) -> Placement:
         FabricError: Ray does not know (yet).
     """
     if isinstance(of, ray.actor.ActorHandle):
-        title, ray_id = _actor(of._actor_id.hex())
+        look, key = _actor, of._actor_id.hex()
     elif isinstance(of, ray.ObjectRef):
-        title, ray_id = _task(of.task_id().hex())
+        look, key = _task, of.task_id().hex()
     else:
         raise TypeError(f"placement() takes an actor handle or an object reference, not {type(of).__name__}")
+    title, ray_id = look(key)
+    until = time.monotonic() + PATIENCE
+    while not ray_id and time.monotonic() < until:
+        time.sleep(0.05)
+        title, ray_id = look(key)
     member = next((member for member in members if member.ray_id == ray_id), None)
     if member is None:
         raise FabricError(f"{title or of} is not placed on a node of the fabric", "ask again when it has started")

@@ -1,0 +1,84 @@
+"""Type checkers keep the signature of what was decorated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+USER = '''
+from collections.abc import AsyncIterator, Iterator
+import tierflow
+
+@tierflow.task
+def detect(frame: bytes, limit: float = 0.5) -> list[str]: ...
+@tierflow.task(tier="edge", num_cpus=2)
+def tuned(frame: bytes) -> int: ...
+@tierflow.task
+async def fetch(url: str) -> bytes: ...
+@tierflow.task
+def frames(n: int) -> Iterator[bytes]: ...
+@tierflow.task
+async def stream(n: int) -> AsyncIterator[bytes]: ...
+
+reveal_type(detect(b""))
+reveal_type(detect.remote(b"", limit=0.1))
+reveal_type(tuned.options(tier=("edge", "cloud")).remote(b""))
+reveal_type(fetch.remote("x"))
+reveal_type(tierflow.get(fetch.remote("x")))
+reveal_type(frames.remote(3))
+reveal_type(stream.remote(3))
+reveal_type(detect.remote(fetch.remote("x")))
+reveal_type(tierflow.get([tuned.remote(b"")]))
+
+class Plain:
+    def __init__(self, size: int) -> None: ...
+    def score(self, x: float) -> float: ...
+Model = tierflow.actor(Plain)
+reveal_type(Model(3))
+reveal_type(Model.remote(3))
+reveal_type(Model.remote(3).score.remote(1.0))
+reveal_type(tierflow.placement(Model.remote(3)).tier)
+
+detect(3)  # wrong
+detect.remote(3)  # wrong
+detect.remote()  # wrong
+tuned.options(tier="edge").remote("x")  # wrong
+fetch.remote(b"")  # wrong
+Model("x")  # wrong
+Model.remote("x")  # wrong
+tierflow.task(tier=3)  # wrong
+'''
+
+REVEALED = [
+    "list[str]",
+    "ObjectRef[list[str]]",
+    "ObjectRef[int]",
+    "ObjectRef[bytes]",
+    "bytes",
+    "ObjectRefGenerator[bytes]",
+    "ObjectRefGenerator[bytes]",
+    "ObjectRef[list[str]]",
+    "list[int]",
+    "Plain",
+    "Handle[Plain]",
+    "Any",
+    "str",
+]
+
+
+def test_mypy_sees_through_the_decorators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mypy import api
+
+    program = tmp_path / "user.py"
+    program.write_text(USER)
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("MYPYPATH", str(root))
+    flags = ["--strict", "--disable-error-code=empty-body", f"--cache-dir={root / '.mypy_cache' / 'user'}"]
+    said, problems, _ = api.run([*flags, "--config-file=", "--follow-imports=silent", str(program)])
+    assert problems == ""
+    revealed = re.findall(r'Revealed type is "(.*)"', said)
+    assert [re.sub(r"\b(\w+\.)+", "", kind) for kind in revealed] == REVEALED, said
+    wrong = [number for number, line in enumerate(USER.splitlines(), 1) if line.endswith("# wrong")]
+    assert sorted({int(number) for number in re.findall(r"user\.py:(\d+): error", said)}) == wrong, said
