@@ -12,9 +12,11 @@ from dataclasses import dataclass
 __all__ = [
     "ClusterFileError",
     "FabricError",
+    "MeasureError",
     "NoPlacement",
     "OptionError",
     "PayloadError",
+    "ProfileError",
     "Refusal",
     "RigError",
     "TierflowError",
@@ -100,13 +102,41 @@ class NoPlacement(TierflowError):
         self.name, self.asked, self.refusals, self.mend = name, asked, refusals, mend
 
     def __str__(self) -> str:
-        rows = "\n".join(f"  {r.node} ({r.tier}, {r.site}): {r.reason}" for r in self.refusals) or "  (the fabric has no nodes)"
+        rows = (
+            "\n".join(f"  {r.node} ({r.tier}, {r.site}): {r.reason}" for r in self.refusals)
+            or "  (the fabric has no nodes)"
+        )
         mend = f"\n{self.mend}" if self.mend else ""
         return f"no node can run {self.name}, which asks for {self.asked}:\n{rows}{mend}"
 
 
 class PayloadError(TierflowError, ValueError):
     """A value that the exchange cannot carry, or a payload that does not hold what its header says."""
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.mend}"
+
+
+class MeasureError(TierflowError, ValueError):
+    """A measured value that no node or link can have."""
+
+    def __init__(self, quantity: str, value: float, deviation: float) -> None:
+        super().__init__(quantity, value, deviation)
+        self.quantity, self.value, self.deviation = quantity, value, deviation
+
+    def __str__(self) -> str:
+        return (
+            f"no {self.quantity} can be {self.value:g} give or take {self.deviation:g}; "
+            "a rate and a speed are above 0, a delay is not negative, a share is below 1, and all are finite"
+        )
+
+
+class ProfileError(TierflowError, ValueError):
+    """A file of profiles that does not hold what it should."""
 
     def __init__(self, problem: str, mend: str) -> None:
         super().__init__(problem, mend)

@@ -2,6 +2,9 @@
 
 `load` reads a file into a `ClusterSpec`; `Topology.of` makes the graph of it; `describe` says what it means. A
 `Member` is a node as the running fabric sees it.
+
+`topology.column`, `topology.routes` and `topology.conditions` (the arrays of what is declared and measured) are
+imported by their own names: they need numpy, which `import tierflow` does not load.
 """
 
 from __future__ import annotations
