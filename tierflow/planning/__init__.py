@@ -1,6 +1,9 @@
 """Choose where things run. Pure: values in, values out.
 
 `eligible` sorts the members of the fabric into those that can run a `Request` and those that can't, with a reason.
+
+`planning.policy`, `planning.rank`, `planning.choose` and `planning.decisions` choose among those by predicted cost.
+They are imported by their own names: they need numpy, which `import tierflow` does not load.
 """
 
 from __future__ import annotations

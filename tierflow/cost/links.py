@@ -1,0 +1,124 @@
+"""What watched transfers and probes say of the links they crossed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tierflow.cost.level import Level
+from tierflow.cost.transfer import GOODPUT, rate_of
+from tierflow.topology.column import Source, Value
+from tierflow.topology.conditions import Conditions, LinkChange
+
+__all__ = ["Links", "Probe", "Transfer"]
+
+SHOWN = 0.03
+"""The relative change of a rate or a delay that is worth a new version of the conditions."""
+LEAST_DELAY = 1e-6
+"""Seconds: what is nearer is measured as this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Bytes that were seen to go from one node to another in `seconds`, from the first sent to the last arrived.
+
+    `ended` is when, in seconds of any steady clock. `limited` says that the sender had too little to send, or had to
+    wait, so that the link could have carried more.
+    """
+
+    source: str
+    target: str
+    size: float
+    seconds: float
+    ended: float
+    limited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A round trip of next to no bytes from one node to another: `seconds`, seen at `ended`."""
+
+    source: str
+    target: str
+    seconds: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The levels of the links' rates and delays, by name of the link; what was never watched has none."""
+
+    rates: Mapping[str, Level] = field(default_factory=dict)
+    delays: Mapping[str, Level] = field(default_factory=dict)
+
+    def transferred(self, seen: Transfer, conditions: Conditions) -> tuple[Links, Conditions]:
+        """What is known after a transfer, and the conditions with it; the same conditions if nothing moved much.
+
+            A path is as fast as its slowest link. So a transfer that was faster than a link of its path was taken to be
+            raises that link; one that was slower than all of them lowers the slowest. One that was application-limited
+            can only raise. Where a link that was taken to be fast has become the slowest, the wrong link is lowered, until a
+        transfer on another path raises it again: one path alone cannot tell.
+        """
+        path = conditions.topology.path(seen.source, seen.target) or ()
+        way_back = conditions.topology.path(seen.target, seen.source) or ()
+        rate = rate_of(seen.size, seen.seconds, _delay((*path, *way_back), conditions))
+        limited = seen.limited or rate is None
+        rate = seen.size / seen.seconds if rate is None else rate
+        known = {index: _usable_rate(conditions, index) for index in path}
+        if not known:
+            return self, conditions
+        names = {index: conditions.topology.links[index].name for index in path}
+        slowest = min(known, key=lambda index: (known[index], names[index]))
+        below = [index for index in path if known[index] <= rate]
+        levels = dict(self.rates)
+        for index in below or ([] if limited else [slowest]):
+            level = levels.get(names[index]) or _level(conditions.rate.at(index), known[index], seen.ended)
+            levels[names[index]] = (level.at_least if limited else level.observed)(rate, seen.ended)
+        changes = {
+            name: LinkChange(rate=value)
+            for name, value in _moved(levels, self.rates, seen.ended)
+            if _matters(value, conditions.rate.at(conditions.fixed.links[name]))
+        }
+        return Links(levels, self.delays), conditions.changed(links=changes)
+
+    def probed(self, seen: Probe, conditions: Conditions) -> tuple[Links, Conditions]:
+        """What is known after a probe: the links of both ways share its time as they share what was known of it."""
+        there = conditions.topology.path(seen.source, seen.target) or ()
+        path = (*there, *(conditions.topology.path(seen.target, seen.source) or ()))
+        total = _delay(path, conditions)
+        levels = dict(self.delays)
+        for index in path:
+            name = conditions.topology.links[index].name
+            before = max(conditions.delay.value[index], LEAST_DELAY)
+            share = before / total if total > 0 else 1 / len(path)
+            level = levels.get(name) or _level(conditions.delay.at(index), before, seen.ended)
+            levels[name] = level.observed(max(seen.seconds * share, LEAST_DELAY), seen.ended)
+        changes = {
+            name: LinkChange(delay=value)
+            for name, value in _moved(levels, self.delays, seen.ended)
+            if _matters(value, conditions.delay.at(conditions.fixed.links[name]))
+        }
+        return Links(self.rates, levels), conditions.changed(links=changes)
+
+
+def _delay(path: tuple[int, ...], conditions: Conditions) -> float:
+    return sum(float(conditions.delay.value[index]) for index in path)
+
+
+def _usable_rate(conditions: Conditions, index: int) -> float:
+    """The rate of a link for data: a declared rate also carries headers."""
+    declared = conditions.rate.source[index] == Source.DECLARED
+    return float(conditions.rate.value[index]) * (GOODPUT if declared else 1.0)
+
+
+def _level(known: Value, value: float, now: float) -> Level:
+    return Level.known(Value(value, known.deviation * value / known.value if known.value else value, known.source), now)
+
+
+def _moved(levels: Mapping[str, Level], before: Mapping[str, Level], now: float) -> list[tuple[str, Value]]:
+    return [(name, level.value(now)) for name, level in levels.items() if level is not before.get(name)]
+
+
+def _matters(new: Value, old: Value) -> bool:
+    surer = new.deviation / new.value < old.deviation / old.value / 2
+    return surer or old.source == Source.DECLARED or abs(new.value - old.value) > SHOWN * old.value

@@ -1,0 +1,129 @@
+"""What a placement should minimise, and what it must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from tierflow.cost.call import Stay
+from tierflow.errors import OptionError
+from tierflow.units import duration, energy, show_bytes, show_duration, show_energy, size
+
+__all__ = ["METRICS", "Metric", "Policy"]
+
+Metric = Literal["latency", "energy", "money", "bytes"]
+"""Seconds from call to result, joules, dollars, bytes that leave a node."""
+METRICS: tuple[Metric, ...] = get_args(Metric)
+_MEND = {
+    "minimise": "write one of latency, energy, money, bytes, or a weight for each: {'latency': 1, 'money': 50}",
+    "deadline": "write it like '50 ms'",
+    "max_bytes": "write it like '1 MB'",
+    "budget": "write dollars, like 0.001",
+    "energy": "write it like '2 J'",
+    "stay": "write 'device' or 'site'",
+    "order": "write the tiers, best first, like ('edge', 'cloud')",
+    "accuracy": "write a share from 0 to 1, like 0.9",
+    "margin": "write a number of standard deviations, like 1.6",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Minimise a weighted sum of metrics under constraints; without any, the latency under none.
+
+    `weights` are per second, joule, dollar and byte. `deadline` (seconds), `max_bytes`, `budget` (dollars) and
+    `energy` (joules, modelled) bound what one call may take, by `margin` standard deviations. `stay` forbids inputs
+    to leave their device or site. Of two tiers in `order` the first wins whatever it costs, and tiers that are not in
+    it come last. `accuracy` is the least a variant must have; None admits only the function that was called.
+    """
+
+    weights: tuple[tuple[Metric, float], ...] = (("latency", 1.0),)
+    deadline: float | None = None
+    max_bytes: float | None = None
+    budget: float | None = None
+    energy: float | None = None
+    stay: Stay | None = None
+    order: tuple[str, ...] = ()
+    accuracy: float | None = None
+    margin: float = 0.0
+
+    @classmethod
+    def of(cls, **given: Any) -> Policy:
+        """The policy of options as people write them: `minimise` is a metric or weights, quantities may be text.
+
+        Raises:
+            OptionError: an option that does not exist, or a value it can't have.
+        """
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            if name not in _MEND:
+                raise OptionError(name, "a policy has no such option", f"there is: {', '.join(_MEND)}")
+            try:
+                values["weights" if name == "minimise" else name] = _READ[name](value)
+            except (ValueError, TypeError, KeyError) as error:
+                raise OptionError(name, f"{value!r} is not one", _MEND[name]) from error
+        return cls(**values)
+
+    def weight(self, metric: Metric) -> float:
+        """The weight of a metric; 0 for one that is not minimised."""
+        return dict(self.weights).get(metric, 0.0)
+
+    @property
+    def asked(self) -> str:
+        """The constraints in words: ``a result in 50 ms, inputs that stay at their site``."""
+        parts = [
+            "" if self.deadline is None else f"a result in {show_duration(self.deadline)}",
+            "" if self.max_bytes is None else f"at most {show_bytes(self.max_bytes)} sent",
+            "" if self.budget is None else f"at most ${self.budget:g}",
+            "" if self.energy is None else f"at most {show_energy(self.energy)}",
+            "" if self.stay is None else f"inputs that stay {_STAYS[self.stay]}",
+            "" if self.accuracy is None else f"an accuracy of {self.accuracy:g}",
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+_STAYS: Mapping[Stay, str] = {"device": "on their device", "site": "at their site"}
+
+
+def _weights(value: Any) -> tuple[tuple[Metric, float], ...]:
+    weights = {value: 1.0} if isinstance(value, str) else dict(value)
+    if set(weights) - set(METRICS) or not any(weights.values()):
+        raise ValueError(value)
+    return tuple((metric, _amount(weights[metric])) for metric in METRICS if weights.get(metric))
+
+
+def _amount(value: Any) -> float:
+    number = float(value)
+    if not 0 <= number < float("inf") or isinstance(value, str | bool):
+        raise ValueError(value)
+    return number
+
+
+def _share(value: Any) -> float:
+    if _amount(value) > 1:
+        raise ValueError(value)
+    return _amount(value)
+
+
+def _stay(value: Any) -> Stay:
+    if value not in get_args(Stay):
+        raise ValueError(value)
+    return "device" if value == "device" else "site"
+
+
+def _order(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(str(tier) for tier in value)
+
+
+_READ: Mapping[str, Any] = {
+    "minimise": _weights,
+    "deadline": lambda value: duration(value) if isinstance(value, str) else _amount(value),
+    "max_bytes": lambda value: float(size(value)) if isinstance(value, str) else _amount(value),
+    "budget": _amount,
+    "energy": lambda value: energy(value) if isinstance(value, str) else _amount(value),
+    "stay": _stay,
+    "order": _order,
+    "accuracy": _share,
+    "margin": _amount,
+}
