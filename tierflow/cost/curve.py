@@ -21,6 +21,8 @@ FIRST_SPREAD, LEAST_SPREAD = 0.3, 0.02
 """Relative standard deviations of one sample: before there are several, and at the least."""
 BEYOND = 0.25
 """Relative standard deviation that each doubling of the size adds beyond what was seen."""
+LEAST_FIXED = 1e-3
+"""The share of the mean amount that is constant, at the least: nothing takes no time."""
 SHOWN = 0.05
 """The relative change of a knot that makes a curve another version."""
 
@@ -122,5 +124,5 @@ def _line(knots: Iterable[Knot]) -> tuple[float, float]:
     most = mean_amount / mean_size if mean_size else 0.0
     prior = 1e-3 * total * mean_size**2
     slope = (together + prior * most / 2) / (spread + prior) if spread + prior > 0 else 0.0
-    slope = min(max(slope, 0.0), most)
+    slope = min(max(slope, 0.0), most * (1 - LEAST_FIXED))
     return mean_amount - slope * mean_size, slope

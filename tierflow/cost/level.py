@@ -39,8 +39,8 @@ class Level:
 
     @classmethod
     def known(cls, value: Value, now: float) -> Level:
-        """The level as it stands in a topology's column, at `now`."""
-        share = value.deviation / value.value
+        """The level as it stands in a topology's column, at `now`; what is only declared gives way to any sample."""
+        share = 1.0 if value.source <= Source.DECLARED else value.deviation / value.value
         return cls(math.log(value.value), share**2, LOUD, now)
 
     def observed(self, sample: float, now: float) -> Level:

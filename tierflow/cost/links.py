@@ -55,9 +55,9 @@ class Links:
         """What is known after a transfer, and the conditions with it; the same conditions if nothing moved much.
 
             A path is as fast as its slowest link. So a transfer that was faster than a link of its path was taken to be
-            raises that link; one that was slower than all of them lowers the slowest. One that was application-limited
-            can only raise. Where a link that was taken to be fast has become the slowest, the wrong link is lowered, until a
-        transfer on another path raises it again: one path alone cannot tell.
+        raises that link; one that was slower than all of them lowers the slowest. One that was application-limited
+        can only raise. Where a link that was taken to be fast has become the slowest, the wrong one is lowered, until
+        a transfer on another path raises it again: one path alone cannot tell.
         """
         path = conditions.topology.path(seen.source, seen.target) or ()
         way_back = conditions.topology.path(seen.target, seen.source) or ()

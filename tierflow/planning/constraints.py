@@ -55,8 +55,8 @@ def rules(
 
 def too_late(seconds: float, deadline: float, waited: float = 0.0) -> str:
     """That a call would end after its deadline, in words."""
-    queued = f", {_short(show_duration, waited)} of it in a queue," if waited else ""
-    return f"would take {_short(show_duration, seconds)}{queued} not {show_duration(deadline)}"
+    queued = f" ({_short(show_duration, waited)} of it in a queue)" if waited else ""
+    return f"would take {_short(show_duration, seconds)}{queued}, not {show_duration(deadline)}"
 
 
 def _of_node(call: Call, policy: Policy, conditions: Conditions, out: Mask) -> Iterator[Rule]:

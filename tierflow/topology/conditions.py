@@ -88,9 +88,15 @@ class Fixed:
         )
 
     def routes(self, vertex: str, *, inward: bool) -> Routes:
-        """The paths from a vertex to every node or, `inward`, from every node to it; found once."""
+        """The paths from a vertex (a node or a site) to every node or, `inward`, from every node to it; found once.
+
+        Raises:
+            KeyError: the topology has no such vertex.
+        """
         key = (vertex, inward)
         if key not in self._routes:
+            if vertex not in self.nodes and vertex not in self.topology.sites:
+                raise KeyError(vertex)
             if len(self._routes) >= MOST_ROUTES:
                 self._routes.pop(next(iter(self._routes)), None)
             find = Routes.from_nodes if inward else Routes.to_nodes

@@ -1,0 +1,91 @@
+"""Hypothesis strategies for what is placed: conditions, profiles, calls, policies, load."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from tierflow.cost import RAW, Call, Codec, Input, Profile, Profiles, Queue, Variant
+from tierflow.planning.policy import METRICS, Policy
+from tierflow.testing.strategies import cluster_specs
+from tierflow.topology import Topology
+from tierflow.topology.column import Value
+from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
+
+_sizes = st.sampled_from((0.0, 1e3, 1e5, 2e6)) | st.floats(0.0, 1e8)
+_stays = st.sampled_from((None, None, None, "site", "device"))
+
+
+@st.composite
+def conditions(draw: st.DrawFn) -> Conditions:
+    """Conditions of a small cluster, in which some nodes and links were measured, died or were cut."""
+    now = Conditions.of(Topology.of(draw(cluster_specs(most_sites=2, most_devices=2))))
+    nodes = st.builds(
+        NodeChange,
+        speed=st.none() | st.builds(Value, st.floats(0.1, 10.0), st.floats(0.0, 1.0)),
+        busy=st.none() | st.builds(Value, st.floats(0.0, 0.9)),
+        alive=st.sampled_from((None, None, None, False)),
+    )
+    links = st.builds(
+        LinkChange,
+        rate=st.none() | st.builds(Value, st.floats(1e4, 1e8), st.floats(0.0, 1e4)),
+        delay=st.none() | st.builds(Value, st.floats(0.0, 0.5), st.floats(0.0, 0.1)),
+        loss=st.none() | st.builds(Value, st.floats(0.0, 0.2)),
+        up=st.sampled_from((None, None, None, False)),
+    )
+    return now.changed(
+        draw(st.dictionaries(st.sampled_from(sorted(now.fixed.nodes)), nodes, max_size=3)),
+        draw(st.dictionaries(st.sampled_from(sorted(now.fixed.links)), links, max_size=3)),
+    )
+
+
+@st.composite
+def profiles(draw: st.DrawFn, now: Conditions) -> Profiles:
+    """What was seen of the functions `small` and `large`."""
+    known = {}
+    for name in ("small", "large"):
+        profile = Profile()
+        for _ in range(draw(st.integers(0, 3))):
+            kind = draw(st.sampled_from(now.fixed.kinds))
+            size, seconds, result = draw(_sizes), draw(st.floats(1e-4, 10.0)), draw(st.none() | _sizes)
+            profile = profile.observed(kind, draw(st.floats(0.1, 10.0)), size, seconds, result)
+        known[name] = profile
+    return Profiles(known)
+
+
+@st.composite
+def calls(draw: st.DrawFn, now: Conditions, stay: bool = True) -> Call:
+    """Calls of `large`, which has a worse variant `small`, from any node with inputs on any nodes."""
+    nodes = st.sampled_from(sorted(now.fixed.nodes))
+    inputs = st.builds(Input, nodes, _sizes, _stays if stay else st.none())
+    return Call(
+        (Variant("large"), Variant("small", 0.8)),
+        draw(nodes),
+        tuple(draw(st.lists(inputs, max_size=3))),
+        draw(st.sampled_from((0.0, 0.5, 1.0, 2.0))),
+        draw(st.integers(1, 2)),
+        draw(st.sampled_from(((RAW,), (RAW, Codec("zstd", 0.3, 2e8, 5e8))))),
+        draw(st.none() | nodes),
+    )
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """Any policy whose bounds some nodes keep and others do not."""
+    weights = draw(st.dictionaries(st.sampled_from(METRICS), st.floats(0.01, 100.0), min_size=1))
+    return Policy(
+        tuple((metric, weights[metric]) for metric in METRICS if metric in weights),
+        deadline=draw(st.none() | st.floats(1e-3, 100.0)),
+        max_bytes=draw(st.none() | st.floats(0.0, 1e8)),
+        budget=draw(st.none() | st.floats(0.0, 1.0)),
+        energy=draw(st.none() | st.floats(0.0, 1e3)),
+        stay=draw(_stays),
+        order=draw(st.sampled_from(((), ("edge",), ("cloud", "device")))),
+        accuracy=draw(st.sampled_from((None, 0.5, 0.9))),
+        margin=draw(st.sampled_from((0.0, 0.0, 1.6))),
+    )
+
+
+def loads(now: Conditions) -> st.SearchStrategy[dict[str, Queue]]:
+    """Calls on their way to some nodes."""
+    queues = st.builds(Queue, st.integers(0, 8), st.floats(0.0, 20.0))
+    return st.dictionaries(st.sampled_from(sorted(now.fixed.nodes)), queues)
