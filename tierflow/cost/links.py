@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tierflow.cost.level import Level
-from tierflow.cost.transfer import GOODPUT, rate_of
+from tierflow.cost.transfer import FIRST_WINDOW, GOODPUT, rate_of
 from tierflow.topology.column import Source, Value
 from tierflow.topology.conditions import Conditions, LinkChange
 
@@ -65,7 +65,7 @@ class Links:
         limited = seen.limited or rate is None
         rate = seen.size / seen.seconds if rate is None else rate
         known = {index: _usable_rate(conditions, index) for index in path}
-        if not known:
+        if not known or seen.size <= FIRST_WINDOW:  # one burst of packets: its first and its last are too close
             return self, conditions
         names = {index: conditions.topology.links[index].name for index in path}
         slowest = min(known, key=lambda index: (known[index], names[index]))
