@@ -39,11 +39,11 @@ def rate(now: Conditions, name: str) -> float:
 def test_a_step_of_the_uplink_is_in_effect_after_one_transfer(demo: Conditions) -> None:
     links, now = Links(), demo
     for at in range(10):
-        links, now = links.transferred(watched(now, 1e6, at, noise=0.01 * (-1) ** at), now)
+        links, now = links.transferred(watched(now, 4e6, at, noise=0.01 * (-1) ** at), now)
     assert rate(now, UPLINK) == pytest.approx(2.5e6 * GOODPUT, rel=0.03)
     assert now.rate.at(now.fixed.links[UPLINK]).source is Source.MEASURED
     for at, step in enumerate((2.5e5, 1.5e6), 10):
-        links, now = links.transferred(watched(now, 1e6, at, step), now)
+        links, now = links.transferred(watched(now, 4e6, at, step), now)
         assert rate(now, UPLINK) == pytest.approx(step, rel=0.05)
     assert rate(now, WIFI) == rate(demo, WIFI)
 
@@ -51,10 +51,10 @@ def test_a_step_of_the_uplink_is_in_effect_after_one_transfer(demo: Conditions) 
 def test_what_confirms_what_is_known_makes_no_version(demo: Conditions) -> None:
     links, now = Links(), demo
     for at in range(40):
-        links, now = links.transferred(watched(now, 1e6, at), now)
+        links, now = links.transferred(watched(now, 4e6, at), now)
     versions = now.version
     for at in range(40, 80):
-        links, now = links.transferred(watched(now, 1e6, at, noise=0.005 * (-1) ** at), now)
+        links, now = links.transferred(watched(now, 4e6, at, noise=0.005 * (-1) ** at), now)
     assert now.version == versions <= 5
 
 

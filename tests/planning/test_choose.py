@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from drawn import calls, conditions, loads, policies, profiles
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.planning.drawn import calls, conditions, loads, policies, profiles
 from tierflow.cost import Call, Input, Profile, Profiles, Queue, Variant, predict
 from tierflow.errors import NoPlacement
 from tierflow.planning.choose import EXPLORE, LEAST_PERIOD, Choice, choose

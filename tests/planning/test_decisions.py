@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from drawn import calls, conditions, loads, policies, profiles
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.planning.drawn import calls, conditions, loads, policies, profiles
 from tierflow.cost import Call, Input, Profile, Profiles, Variant
 from tierflow.errors import NoPlacement
 from tierflow.planning.choose import choose
