@@ -82,7 +82,8 @@ class Curve:
     count: int = 0
 
     def observed(self, size: float, amount: float) -> Curve:
-        """The curve after a sample: `amount` (above 0) for an input of `size` bytes."""
+        """The curve after a sample: `amount` (above 0) for an input of `size` whole bytes."""
+        size = float(math.floor(size))
         label = size_class(size)
         at = bisect_left(self.knots, label, key=lambda knot: size_class(knot.size))
         known = at < len(self.knots) and size_class(self.knots[at].size) == label
