@@ -14,6 +14,7 @@ The house, from the ground up; a room imports only rooms below it:
 - 4 `runtime`: the only door to Ray: start and join a fabric, submit calls and jobs
 - 3 `exchange`: Arrow data between nodes; `rig`: hosts and shaped links on one machine
 - 2 `planning`: choose nodes
+- 1 `cost`: predict time, energy, money and bytes; the only place with formulas
 - 0 `topology`: the cluster file, nodes and links; `units`; `errors`
 """
 
