@@ -39,8 +39,7 @@ class Edge:
         self.history: dict[str, tuple[Floats, Floats]] = {}
         self.scaling: dict[str, Scaling] = {}
         self.weights: dict[tuple[str, int], bytes] = {}
-        # Replaced as one value, so that a review never sees a new model with an old limit.
-        self.review_model: tuple[Reviewer, dict[str, float]] | None = None
+        self.reviewers: dict[int, tuple[Reviewer, dict[str, float]]] = {}
         self.asked = 0
 
     def keep(self, name: str, train: pa.RecordBatch, calibration: pa.RecordBatch) -> None:
@@ -68,20 +67,21 @@ class Edge:
         """What the policy lets out of a device's training history: shuffled 8-bit summaries."""
         return summary.release(self._summaries(name, self.history[name][0], AHEAD), self.seed)
 
-    def adopt(self, weights: bytes) -> None:
-        """Use this version of the larger model from the next review on, with limits found on calibration rows."""
+    def adopt(self, version: int, weights: bytes) -> None:
+        """Take in a version of the larger model, with limits found on calibration rows."""
         model = Reviewer.from_bytes(weights)
         limits = {}
         for name, (train, calibration) in self.history.items():
             rows = np.concatenate([train[-CONTEXT:], calibration])
             limits[name] = threshold(model.score(name, self._summaries(name, rows, AHEAD // 2)))
-        self.review_model = (model, limits)
+        self.reviewers[version] = (model, limits)
 
-    def review(self, name: str, batch: pa.RecordBatch) -> Floats:
-        """A second opinion on windows of 40 rows, one after another in ``batch``: shares of the threshold."""
-        if self.review_model is None:
-            raise RuntimeError(f"the edge of {self.site} has no larger model yet; call adopt first")
-        model, limits = self.review_model
+    def review(self, name: str, version: int, batch: pa.RecordBatch) -> Floats:
+        """A second opinion by a version of the larger model: shares of the threshold, one a window.
+
+        ``batch`` holds windows of 40 raw rows, one after another.
+        """
+        model, limits = self.reviewers[version]
         values = np.column_stack([column.to_numpy() for column in batch.columns]).astype(np.float64)
         windows = self.scaling[name].apply(values).reshape(-1, CONTEXT + AHEAD, values.shape[1])
         self.asked += len(windows)

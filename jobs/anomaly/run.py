@@ -115,7 +115,7 @@ def _adopt(fleet: Fleet, ledger: Ledger, trained: Trained) -> None:
     """Push a version of the larger model down to every edge."""
     ledger.trained.append(trained)
     weights = fleet.cloud.weights.remote(trained.name, trained.version)
-    tierflow.get([edge.adopt.remote(weights) for edge in fleet.edges.values()])
+    tierflow.get([edge.adopt.remote(trained.version, weights) for edge in fleet.edges.values()])
     ledger.paid("larger model's weights", "cloud", "edge", trained.size * len(fleet.edges))
 
 
@@ -139,6 +139,10 @@ class _Second:
         self.adopted = False
 
     def take_up(self, name: str) -> None:
+        """Push the second versions down to this device."""
+        if not self.adopted:
+            _adopt(self.fleet, self.ledger, tierflow.get(self.larger))
+            self.adopted = True
         _note(self.fleet, self.ledger, tierflow.get(self.training[name]))
         _update(self.fleet, self.ledger, [name], 2)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-USER = '''
+USER = """
 from collections.abc import AsyncIterator, Iterator
 import tierflow
 
@@ -20,7 +20,8 @@ async def fetch(url: str) -> bytes: ...
 @tierflow.task
 def frames(n: int) -> Iterator[bytes]: ...
 @tierflow.task
-async def stream(n: int) -> AsyncIterator[bytes]: ...
+async def stream(n: int) -> AsyncIterator[bytes]:
+    yield b""
 
 reveal_type(detect(b""))
 reveal_type(detect.remote(b"", limit=0.1))
@@ -49,7 +50,7 @@ fetch.remote(b"")  # wrong
 Model("x")  # wrong
 Model.remote("x")  # wrong
 tierflow.task(tier=3)  # wrong
-'''
+"""
 
 REVEALED = [
     "list[str]",

@@ -184,12 +184,20 @@ class Emulator:
         return json.dumps(reply).encode() + b"\n"
 
 
+def _links(config: Mapping[str, Any]) -> Links:
+    if config["emulation"] == "tun":
+        return TunLinks(config)
+    from tierflow.rig.netem import NetemLinks  # brings pyroute2, which the other emulator does without
+
+    return NetemLinks(config)
+
+
 def _main(state: Path) -> None:
     config = json.loads((state / CONFIG).read_text())
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _ABOVE_OTHERS)
     with listen(state) as server:
-        Emulator(config, TunLinks(config), server).serve()
+        Emulator(config, _links(config), server).serve()
 
 
 if __name__ == "__main__":

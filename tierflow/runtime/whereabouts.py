@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ray
@@ -28,7 +28,8 @@ def whereabouts(of: Any, members: Sequence[Member]) -> Placement:
         FabricError: Ray does not know (yet).
     """
     if isinstance(of, ray.actor.ActorHandle):
-        look, key = _actor, of._actor_id.hex()
+        look: Callable[[str], tuple[str, str]] = _actor
+        key = of._actor_id.hex()
     elif isinstance(of, ray.ObjectRef):
         look, key = _task, of.task_id().hex()
     else:
