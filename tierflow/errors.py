@@ -100,7 +100,10 @@ class NoPlacement(TierflowError):
         self.name, self.asked, self.refusals, self.mend = name, asked, refusals, mend
 
     def __str__(self) -> str:
-        rows = "\n".join(f"  {r.node} ({r.tier}, {r.site}): {r.reason}" for r in self.refusals) or "  (the fabric has no nodes)"
+        rows = (
+            "\n".join(f"  {r.node} ({r.tier}, {r.site}): {r.reason}" for r in self.refusals)
+            or "  (the fabric has no nodes)"
+        )
         mend = f"\n{self.mend}" if self.mend else ""
         return f"no node can run {self.name}, which asks for {self.asked}:\n{rows}{mend}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class Trained:
     duration: float
 
 
-@tierflow.actor(tier="edge", num_cpus=0.5, max_concurrency=4)
+@tierflow.actor(tier="edge", num_cpus=0.5, max_concurrency=64)
 class Edge:
     """One site's small server. Histories stay in it; weights and released summaries leave it."""
 
@@ -41,6 +42,8 @@ class Edge:
         self.weights: dict[tuple[str, int], bytes] = {}
         self.reviewers: dict[int, tuple[Reviewer, dict[str, float]]] = {}
         self.asked = 0
+        # One training at a time: several would only slow the second opinions that devices are waiting for.
+        self.turn = threading.Lock()
 
     def keep(self, name: str, train: pa.RecordBatch, calibration: pa.RecordBatch) -> None:
         """Keep a device's normal history in this site."""
@@ -49,13 +52,14 @@ class Edge:
 
     def train(self, name: str, version: int, steps: int) -> Trained:
         """Train a version of the small model of one device and lodge its weights with the cloud."""
-        start = time.perf_counter()
         train, calibration = self.history[name]
-        model = forecaster.train(train, seed=self.seed, steps=steps)
-        model.threshold = threshold(model.score(train, calibration))
+        with self.turn:
+            start = time.perf_counter()
+            model = forecaster.train(train, seed=self.seed, steps=steps)
+            model.threshold = threshold(model.score(train, calibration))
+            duration = time.perf_counter() - start
         weights = model.to_bytes()
         self.weights[name, version] = weights
-        duration = time.perf_counter() - start
         tierflow.get(self.cloud.register.remote(name, version, weights))
         return Trained(name, version, model.parameters, len(weights), duration)
 

@@ -43,7 +43,21 @@ def test_without_a_fabric_the_error_says_how_to_start_one(words: tuple[str, ...]
     shown = tierflow(*words, state=tmp_path)
     assert shown.returncode == 1
     assert shown.stderr.split() == (
-        "error: no fabric runs on this machine; start one with `tierflow up clusters/demo.yaml`".split()
+        [
+            "error:",
+            "no",
+            "fabric",
+            "runs",
+            "on",
+            "this",
+            "machine;",
+            "start",
+            "one",
+            "with",
+            "`tierflow",
+            "up",
+            "clusters/demo.yaml`",
+        ]
     )
 
 

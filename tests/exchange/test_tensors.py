@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from taught_pickler import dumps, sent, weight
 
+from tests.exchange.taught_pickler import dumps, sent, weight
 from tierflow.exchange import decode, encode
 
 DTYPES = sorted(

@@ -11,6 +11,7 @@ import pytest
 
 from jobs.anomaly.outcome import Outcome
 from jobs.anomaly.report import page, write
+from jobs.anomaly.traffic import Link
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -64,7 +65,7 @@ def test_it_shows_every_method_series_actor_and_trouble(outcome: Outcome) -> Non
 
 def test_it_says_when_links_were_not_measured_and_draws_them_when_they_were(outcome: Outcome) -> None:
     assert "Not measured: links are not shaped" in page(replace(outcome, links=None))
-    text = page(replace(outcome, links={"cam-1->plant-1": 1_230_000}))
+    text = page(replace(outcome, links=(Link("cam-1->plant-1", 1_230_000, 7_000),)))
     assert "cam-1-&gt;plant-1" in text
     assert "1.23 MB" in text
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import emulations
-from in_hosts import ECHO, ask, serving, transfer
 
+from tests.rig.conftest import emulations
+from tests.rig.in_hosts import ECHO, ask, serving, transfer
 from tierflow.errors import RigError
-from tierflow.rig import Rig
+from tierflow.rig import LinkCounters, Rig
 from tierflow.rig.netem import next_hops, options
 from tierflow.rig.plan import plan
+from tierflow.rig.queueing import Netem
 from tierflow.rig.shaping import Shape
 from tierflow.topology import ClusterSpec, parse
 
@@ -44,9 +45,11 @@ def test_paths_that_part_by_their_source_have_no_next_hop() -> None:
 
 def test_netem_is_told_the_least_delay_and_a_queue_like_the_other_emulators() -> None:
     asked = options(Shape(rate=1.25e6, delay=0.02, jitter=0.004, loss=0.01))
-    assert asked == {
-        "delay": 22000, "jitter": 2000, "loss": 1.0, "limit": 155, "rate": 1250000, "packet_overhead": -14,
-    }  # fmt: skip
+    assert asked == Netem(delay=22_000_000, jitter=2_000_000, loss=0.01, limit=155, rate=1_250_000, overhead=-14)
+
+
+def test_a_link_without_a_rate_keeps_the_order_too() -> None:
+    assert options(Shape(delay=0.1, jitter=0.1)).rate == options(Shape(rate=1e12)).rate == 2**32 - 1
 
 
 @pytest.mark.namespace
@@ -68,3 +71,23 @@ def test_netem_comes_up_or_says_that_this_kernel_has_none(spec: ClusterSpec, sta
     else:
         with pytest.raises(RigError, match="this kernel has no netem"):
             Rig.up(spec, state, emulation="netem")
+
+
+@pytest.mark.namespace
+def test_a_rig_uses_netem_where_the_kernel_has_it(spec: ClusterSpec, state: Path) -> None:
+    with Rig.up(spec, state) as rig:
+        assert rig.config()["emulation"] == emulations()[-1]
+
+
+@pytest.mark.namespace
+@pytest.mark.skipif("netem" not in emulations(), reason="this kernel has no netem")
+def test_what_is_in_a_link_is_dropped_with_it_and_counted(spec: ClusterSpec, state: Path) -> None:
+    with Rig.up(spec, state, emulation="netem") as rig:
+        link = "plant-1->region-1"
+        rig.set(link, rate=1e3, delay=60.0)
+        with serving(rig.hosts["cloud-1"], ECHO):
+            assert ask(rig.hosts["cam-1"], rig.hosts["cloud-1"], 3, patience=0.02)[0] == 0
+            rig.cut(link)
+            assert rig.counters()[link].dropped == 3
+            rig.heal(link)
+            assert rig.counters()[link] == LinkCounters(0, 0, 3)

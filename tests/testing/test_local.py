@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -264,10 +267,18 @@ def test_fabrics_nest_and_leave_ray_as_it_was() -> None:
     assert len(outer.members()) == 3
 
 
-def test_plain_ray_starts_no_cluster_inside() -> None:
-    @ray.remote
-    def plain() -> int:
-        return 1
-
-    with tierflow.testing.fabric(), pytest.raises(ray.exceptions.RaySystemError, match="not been started"):
+ALONE = """
+import ray, tierflow.testing
+plain = ray.remote(lambda: 1)
+with tierflow.testing.fabric():
+    try:
         plain.remote()
+    except ray.exceptions.RaySystemError as error:
+        print(error)
+"""
+
+
+def test_plain_ray_starts_no_cluster_inside() -> None:
+    command = [sys.executable, "-c", ALONE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert "Ray has not been started yet" in done.stdout

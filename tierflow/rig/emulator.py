@@ -179,7 +179,9 @@ class Emulator:
         try:
             request = json.loads(line)
             reply = {"answer": self.answer(request if isinstance(request, dict) else {}, time.monotonic())}
-        except (RigError, ValueError, TypeError) as error:
+        except RigError as error:
+            reply = {"problem": error.problem, "mend": error.mend}
+        except (ValueError, TypeError, OSError) as error:
             reply = {"problem": str(error)}
         return json.dumps(reply).encode() + b"\n"
 

@@ -13,31 +13,32 @@ from pathlib import Path
 from typing import Any
 
 from tierflow.rig.namespaces import ETHERNET_HEADER, FOLDER, inside, netlink
+from tierflow.rig.queueing import ROOT, Netem, put
 from tierflow.rig.shaping import INFINITY, LineCounters, Shape, queue_limit
 
 __all__ = ["NetemLinks", "available", "next_hops", "options", "wire"]
 
-_HANDLE = 0x10000
+_HANDLES = 0x10000, 0x20000
+"""Of the queue at a device, by turns: the kernel puts one of another handle in its place at once."""
 _LOOPBACK = 1
 _PACKET = 1000
 """Bytes of a typical packet: netem limits its queue by packets, and what is under way counts."""
 _RATE_LIMIT = 0xFFFFFFFF
+_LONGEST_QUEUE = 100_000
 
 
 def available(namespace: str) -> bool:
     """Whether this kernel has netem: tried on the loopback of a namespace, and taken away again."""
 
     def attempt() -> bool:
-        from pyroute2 import NetlinkError
-
+        try:
+            put(_LOOPBACK, _HANDLES[0], options(Shape(delay=1e-6)))
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EOPNOTSUPP):
+                return False
+            raise
         with netlink() as link:
-            try:
-                link.tc("add", "netem", _LOOPBACK, _HANDLE, delay=1)
-            except NetlinkError as error:
-                if error.code in (errno.ENOENT, errno.EOPNOTSUPP):
-                    return False
-                raise
-            link.tc("del", index=_LOOPBACK, handle=_HANDLE)
+            link.tc("del", index=_LOOPBACK, handle=_HANDLES[0], parent=ROOT)
         return True
 
     return inside(namespace, attempt)
@@ -53,20 +54,23 @@ def next_hops(config: Mapping[str, Any]) -> dict[tuple[str, str], int] | None:
     return hops
 
 
-def options(shape: Shape) -> dict[str, Any]:
-    """What netem is told for a shape: times in microseconds, loss in percent, rate in bytes per second."""
-    asked: dict[str, Any] = {
-        "delay": round((shape.delay + shape.jitter / 2) * 1e6),
-        "jitter": round(shape.jitter / 2 * 1e6),
-        "loss": shape.loss * 100,
-        "limit": 1000,
-    }
-    if shape.rate != INFINITY:
+def options(shape: Shape) -> Netem:
+    """What netem is told for a shape.
+
+    Always a rate: without one netem lets packets overtake each other where the delay varies.
+    """
+    limit, rate = _LONGEST_QUEUE, _RATE_LIMIT
+    if shape.rate < _RATE_LIMIT:
         under_way = queue_limit(shape) + shape.rate * (shape.delay + shape.jitter)
-        asked["limit"] = max(64, round(under_way / _PACKET))
-        asked["rate"] = min(_RATE_LIMIT, round(shape.rate))
-        asked["packet_overhead"] = -ETHERNET_HEADER
-    return asked
+        limit, rate = min(limit, max(64, round(under_way / _PACKET))), max(1, round(shape.rate))
+    return Netem(
+        delay=round((shape.delay + shape.jitter / 2) * 1e9),
+        jitter=round(shape.jitter / 2 * 1e9),
+        loss=shape.loss,
+        limit=limit,
+        rate=rate,
+        overhead=-ETHERNET_HEADER,
+    )
 
 
 def wire(config: Mapping[str, Any], mtus: Mapping[str, Mapping[str, int]], largest: int) -> None:
@@ -103,9 +107,10 @@ class NetemLinks:
         self._shapes = [Shape(**link["shape"]) for link in config["links"]]
         self._up = [True] * len(self._shapes)
         self._dropped = [0] * len(self._shapes)
+        self._turn = [0] * len(self._shapes)
         for link, shape in enumerate(self._shapes):
             if not shape.transparent:
-                self._tell(link, "add", shape)
+                self._tell(link, shape)
 
     def watch(self, clock: Callable[[], float]) -> dict[int, Callable[[], None]]:
         """Nothing to wait for."""
@@ -128,24 +133,23 @@ class NetemLinks:
 
     def reshape(self, link: int, shape: Shape, now: float) -> None:
         """Shape packets so from now on."""
-        before, self._shapes[link] = self._shapes[link], shape
+        self._shapes[link] = shape
         if self._up[link]:
-            self._tell(link, "add" if before.transparent else "change", shape)
+            self._tell(link, shape)
 
     def cut(self, link: int, now: float) -> None:
         """Drop what is in the link and carry nothing."""
         if self._up[link]:
-            self._clear(link)
-            self._tell(link, "add", Shape(loss=1.0))
+            self._dropped[link] += sum(self._drops(link))
+            self._turn[link] ^= 1
+            self._tell(link, Shape(loss=1.0))  # not even one packet passes between the two queues
             self._up[link] = False
 
     def heal(self, link: int) -> None:
         """Carry packets again."""
         if not self._up[link]:
-            self._clear(link)
+            self._tell(link, self._shapes[link])
             self._up[link] = True
-            if not self._shapes[link].transparent:
-                self._tell(link, "add", self._shapes[link])
 
     def counters(self) -> list[LineCounters]:
         """What arrived at the far end of each link, and what its queue dropped; Ethernet headers are not counted."""
@@ -160,25 +164,15 @@ class NetemLinks:
         name: str = self._config["namespaces"][vertex]
         return name
 
-    def _tell(self, link: int, command: str, shape: Shape) -> None:
+    def _tell(self, link: int, shape: Shape) -> None:
+        """Shape packets so in the link's queue; it is made where there is none of its handle."""
+
         def tell() -> None:
             with netlink() as route:
-                route.tc(command, "netem", _index(route, self._config, link), _HANDLE, **options(shape))
+                index = _index(route, self._config, link)
+            put(index, _HANDLES[self._turn[link]], options(shape))
 
         inside(self._namespace(self._config["links"][link]["source"]), tell)
-
-    def _clear(self, link: int) -> None:
-        """Take the queue away with what is in it; its drops and its packets stay counted as dropped."""
-        dropped, waiting = self._drops(link)
-        self._dropped[link] += dropped + waiting
-
-        def clear() -> None:
-            with netlink() as route:
-                index = _index(route, self._config, link)
-                if _netem(route, index) is not None:
-                    route.tc("del", index=index, handle=_HANDLE)
-
-        inside(self._namespace(self._config["links"][link]["source"]), clear)
 
     def _drops(self, link: int) -> tuple[int, int]:
         """Packets that the link's queue dropped, and those in it."""

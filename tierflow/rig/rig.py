@@ -56,12 +56,18 @@ class Rig:
 
     @classmethod
     def up(
-        cls, spec: ClusterSpec, state: str | Path, progress: Progress | None = None, *, emulation: Emulation = "tun"
+        cls,
+        spec: ClusterSpec,
+        state: str | Path,
+        progress: Progress | None = None,
+        *,
+        emulation: Emulation | None = None,
     ) -> Rig:
         """Make the hosts and links of a cluster; `state` is the folder that keeps what is needed to find them again.
 
-        `emulation` says what shapes the links. What a rig that is no longer in use left in the folder is removed
-        first. When this fails or is interrupted, nothing stays behind.
+        `emulation` says what shapes the links; None: netem where the kernel has it and the cluster's paths suit it,
+        else the emulator with TUN devices. What a rig that is no longer in use left in the folder is removed first.
+        When this fails or is interrupted, nothing stays behind.
 
         Raises:
             RigError: privilege is missing, the folder holds a rig in use, or something cannot be made.
@@ -200,7 +206,7 @@ class Rig:
         self._ledger.write(self.state)
 
 
-def _make(spec: ClusterSpec, state: Path, progress: Progress, emulation: Emulation) -> Ledger:
+def _make(spec: ClusterSpec, state: Path, progress: Progress, asked: Emulation | None) -> Ledger:
     """Make everything, each thing after it is written down."""
     topology = Topology.of(spec)
     hierarchy = detect()
@@ -209,12 +215,15 @@ def _make(spec: ClusterSpec, state: Path, progress: Progress, emulation: Emulati
     ledger = Ledger(
         fabric=spec.name,
         identity=identity(state),
-        emulation=emulation,
+        emulation=asked or "tun",
         cgroup=(str(hierarchy.mount), hierarchy.version, hierarchy.quotas),
         addresses=addresses(topology),
     )
     ledger.write(state)
     config = plan(spec, {name: str(FOLDER / ledger.namespace(name)) for name in ledger.addresses})
+    emulation = _choose(config, ledger, asked)
+    ledger = replace(ledger, emulation=emulation)
+    ledger.write(state)
     config |= {
         "emulation": emulation,
         "namespaces": {name: ledger.namespace(name) for name in _vertices(topology, emulation)},
@@ -236,6 +245,29 @@ def _make(spec: ClusterSpec, state: Path, progress: Progress, emulation: Emulati
     return ledger
 
 
+def _choose(config: Mapping[str, Any], ledger: Ledger, asked: Emulation | None) -> Emulation:
+    """What shapes the links: what was asked for if it can be, else netem if it can be."""
+    if asked == "tun":
+        return asked
+    if netem.next_hops(config) is None:
+        if asked:
+            raise RigError("netem cannot follow paths that part by their source", "leave out emulation='netem'")
+        return "tun"
+    shaped = any(link["shape"] for link in config["links"])
+    if asked and not shaped:
+        return asked  # veth pairs alone, which every kernel has
+    probe = ledger.namespace(".probe")  # no node is called so
+    namespaces.create(probe)
+    try:
+        if netem.available(probe):
+            return "netem"
+    finally:
+        namespaces.remove(probe)
+    if asked:
+        raise RigError("this kernel has no netem", "leave out emulation='netem', or load it with: modprobe sch_netem")
+    return "tun"
+
+
 def _vertices(topology: Topology, emulation: Emulation) -> list[str]:
     """What has a namespace: nodes, and where the kernel emulates the sites between them too."""
     nodes = [node.name for node in topology.nodes]
@@ -253,12 +285,6 @@ def _wire(config: Mapping[str, Any], emulation: Emulation) -> None:
         return
     for site in config["sites"]:
         namespaces.create(config["namespaces"][site])
-    if not netem.available(config["namespaces"][config["nodes"][0]["name"]]) and any(
-        link["shape"] for link in config["links"]
-    ):
-        raise RigError("this kernel has no netem", "leave out emulation='netem', or load it with: modprobe sch_netem")
-    if netem.next_hops(config) is None:
-        raise RigError("netem cannot follow paths that part by their source", "leave out emulation='netem'")
     netem.wire(config, sizes, LARGEST_MTU)
 
 

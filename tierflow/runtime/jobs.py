@@ -41,7 +41,7 @@ def submit(
     os.environ.update(ray_environment(record.token))
     from ray.job_submission import JobStatus, JobSubmissionClient
 
-    logging.getLogger("ray").setLevel(logging.ERROR)  # its progress notes would stand between the job's own lines
+    logging.disable(logging.INFO)  # Ray tells each step of the upload between the job's own lines
 
     try:
         client = JobSubmissionClient(record.dashboard)
