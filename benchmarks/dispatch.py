@@ -23,7 +23,7 @@ DISPATCH_BAR, CHAIN_BAR = 0.95, 1.0
 
 def run(*, quick: bool) -> Result:
     """Bring up the demo fabric with its CPU quotas lifted, measure on its cloud node, take it down."""
-    repeats, calls = (7, 500) if quick else (21, 1000)
+    repeats, calls = (7, 500) if quick else (41, 1000)
     spec = load(ROOT / "clusters" / "demo.yaml")
     free = [node.model_copy(update={"cpu_quota": None}) for node in spec.nodes]
     spec = spec.model_copy(update={"name": "c3", "nodes": tuple(free)})
@@ -64,14 +64,14 @@ def _result(found: dict[str, dict[str, list[float]]], repeats: int) -> Result:
         date=today(),
         repeats=repeats,
         seeds=(0,),
-        baseline="the same function as plain ray.remote with the same label selector, made once; for chains also one task "
-        "composed by hand",
+        baseline="the same function as plain ray.remote with the same label selector, made once; for chains also "
+        "one task composed by hand",
         figures=tuple(figures),
         bar=f">= {DISPATCH_BAR} x plain Ray for tasks and actor calls; > {CHAIN_BAR:g} x for chains",
         met=met,
         notes=(
-            "Driver and worker are on cloud-1 of clusters/demo.yaml on the rig, CPU quotas lifted, so no shaped link is "
-            "crossed: this is the cost of a call, not of a link.",
+            "Driver and worker are on cloud-1 of clusters/demo.yaml on the rig, CPU quotas lifted, so no shaped link "
+            "is crossed: this is the cost of a call, not of a link.",
             "The chain composed by hand runs its ten steps in one task: the most that fusing could reach.",
         ),
     )

@@ -89,8 +89,8 @@ def flow(task: Any, chains: int) -> Work:
 def main(repeats: int, calls: int) -> None:
     """Measure each shape of load in turn."""
     ray.init(address="auto", log_to_driver=False)
-    ours = tierflow.actor(tier="cloud", num_cpus=0)(Counter).remote()
-    plain = ray.remote(num_cpus=0, label_selector=LABEL)(Counter).remote()
+    ours: Any = tierflow.actor(tier="cloud", num_cpus=0)(Counter).remote()
+    plain: Any = ray.remote(num_cpus=0, label_selector=LABEL)(Counter).remote()
     few, chains = calls // 5, max(1, calls // 100)
     shapes: dict[str, tuple[int, Work, Work]] = {
         "tasks, one by one": (few, one_by_one(our_task.remote, few), one_by_one(plain_task.remote, few)),

@@ -69,7 +69,8 @@ class Result(BaseModel):
 def machine() -> str:
     """Cores, memory, kernel and Python of this machine."""
     memory = round(psutil.virtual_memory().total / 2**30)
-    return f"{os.cpu_count()} cores, {memory} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    kernel = f"{platform.system()} {platform.release()}"
+    return f"{os.cpu_count()} cores, {memory} GiB, {kernel}, Python {platform.python_version()}"
 
 
 def commit() -> str:

@@ -65,7 +65,8 @@ def plot(result: Result) -> str:
         return LEFT + (WIDTH - LEFT - 60) * value / most
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        'font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         f'<line x1="{x(1):.1f}" x2="{x(1):.1f}" y1="6" y2="{height - ROW}" stroke="#888" stroke-dasharray="4 3"/>',
         f'<text x="{x(1):.1f}" y="{height - 10}" text-anchor="middle" fill="#555">1 x</text>',
