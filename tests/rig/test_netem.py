@@ -10,6 +10,7 @@ from tests.rig.conftest import emulations
 from tests.rig.in_hosts import ECHO, ask, serving, transfer
 from tierflow.errors import RigError
 from tierflow.rig import LinkCounters, Rig
+from tierflow.rig.ledger import Emulation
 from tierflow.rig.netem import next_hops, options
 from tierflow.rig.plan import plan
 from tierflow.rig.queueing import Netem
@@ -80,9 +81,9 @@ def test_a_rig_uses_netem_where_the_kernel_has_it(spec: ClusterSpec, state: Path
 
 
 @pytest.mark.namespace
-@pytest.mark.skipif("netem" not in emulations(), reason="this kernel has no netem")
-def test_what_is_in_a_link_is_dropped_with_it_and_counted(spec: ClusterSpec, state: Path) -> None:
-    with Rig.up(spec, state, emulation="netem") as rig:
+@pytest.mark.parametrize("emulation", emulations())
+def test_what_is_in_a_link_is_dropped_with_it_and_counted(spec: ClusterSpec, state: Path, emulation: Emulation) -> None:
+    with Rig.up(spec, state, emulation=emulation) as rig:
         link = "plant-1->region-1"
         rig.set(link, rate=1e3, delay=60.0)
         with serving(rig.hosts["cloud-1"], ECHO):

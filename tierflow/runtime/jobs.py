@@ -38,6 +38,7 @@ def submit(
         FabricError: there is no such program, or the fabric does not take the job.
     """
     inside = _inside(program, folder)
+    os.environ.pop("RAY_AUTH_TOKEN", None)  # another fabric's, and Ray would prefer it to the file
     os.environ.update(ray_environment(record.token))
     from ray.job_submission import JobStatus, JobSubmissionClient
 

@@ -59,6 +59,9 @@ def up(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = 180.0, progr
         raise FabricError(f"port {port} is one that Ray gives to its workers", "name another with --port")
     _port_must_be_free("127.0.0.1", port)
     state.mkdir(parents=True, mode=0o700)
+    (state / "cluster.yaml").write_text(dump(spec))
+    url = f"http://127.0.0.1:{port}"
+    FabricRecord(spec.name, str(state), spec.hosts, "", url, {}, ready=False).save()  # so that `down` finds the rest
     try:
         return _start(spec, state, port, time.monotonic() + timeout, progress)
     except BaseException:
@@ -97,7 +100,6 @@ def clean(name: str) -> None:
 
 
 def _start(spec: ClusterSpec, state: Path, port: int, deadline: float, progress: Progress) -> FabricRecord:
-    (state / "cluster.yaml").write_text(dump(spec))
     (state / "ray-folders").write_text("\n".join(str(ray_folder(spec.name, node.name)) for node in spec.nodes))
     make_token(state / "token")
     rig, hosts = _make_hosts(spec, state, progress)
