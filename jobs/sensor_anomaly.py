@@ -35,7 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
         with Display(console) as tell:
             outcome = run(given, seed=asked.seed, tell=tell, drawings=not asked.no_drawings)
     except (SeriesError, tierflow.TierflowError) as error:
-        console.print(f"error: {error}", style="red", highlight=False, markup=False)
+        # From a node the error comes wrapped in that node's traceback; the sentence inside is what the user needs.
+        console.print(
+            f"error: {getattr(error, 'cause', error)}", style="red", highlight=False, markup=False, soft_wrap=True
+        )
         return 1
     except KeyboardInterrupt:
         console.print("Stopped before scoring began: there is nothing to show yet.", style="yellow")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -10,9 +10,10 @@ import numpy as np
 from jobs.anomaly.outcome import METHODS, Scored
 from jobs.anomaly.series import Flags, Floats, runs
 from jobs.anomaly.sketch import COLUMNS, Sketch, envelope
+from jobs.anomaly.traffic import Link
 from jobs.anomaly.words import count, size
 
-__all__ = ["bars", "series_chart"]
+__all__ = ["bars", "link_bars", "series_chart"]
 
 WIDTH = 600
 READINGS, SCORES, LANE = 96, 56, 13
@@ -96,3 +97,28 @@ def bars(values: Mapping[str, int], kind: str) -> str:
         for name, value in values.items()
     ]
     return f'<table class="bars">{"".join(rows)}</table>'
+
+
+def link_bars(links: Sequence[Link]) -> str:
+    """Two bars a link: what it carried, and what raw readings would have put on it."""
+    top = max([1, *(max(link.measured, link.raw) for link in links)])
+    rows = []
+    for link in links:
+        carried, raw = 100 * link.measured / top, 100 * link.raw / top
+        drawn = (
+            f'<rect class="link" width="{carried:.1f}" height="7"/>'
+            f'<rect class="raw" y="9" width="{raw:.1f}" height="5"/>'
+        )
+        rows.append(
+            f'<tr><th scope="row">{escape(link.name)}</th><td class="bar"><svg viewBox="0 0 100 14" '
+            f'preserveAspectRatio="none" aria-hidden="true">{drawn}</svg></td>'
+            f'<td class="number">{size(link.measured)}</td>'
+            f'<td class="number quiet">{size(link.raw) if link.raw else "–"}</td></tr>'
+        )
+    legend = (
+        '<div class="legend"><span><i class="dot link"></i>'
+        'carried during this run (measured)</span><span><i class="dot raw"></i>every raw reading (computed)</span>'
+        "</div>"
+    )
+    head = '<thead><tr><th>link</th><th></th><th class="number">carried</th><th class="number">raw</th></tr></thead>'
+    return f'{legend}<table class="bars links">{head}<tbody>{"".join(rows)}</tbody></table>'

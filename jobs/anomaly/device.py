@@ -151,7 +151,7 @@ class Device:
         if len(unsure):
             batch = self._windows(before, values, unsure)
             start = time.perf_counter()
-            opinion = np.asarray(tierflow.get(self.edge.review.remote(self.series.name, batch)))
+            opinion = np.asarray(tierflow.get(self.edge.review.remote(self.series.name, self.version, batch)))
             edge_latency, sent = time.perf_counter() - start, int(batch.nbytes)
             # Two opinions of equal weight: the geometric mean of both shares of a threshold.
             factor = np.ones(len(peaks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class Trained:
     duration: float
 
 
-@tierflow.actor(tier="edge", num_cpus=0.5, max_concurrency=4)
+@tierflow.actor(tier="edge", num_cpus=0.5, max_concurrency=64)
 class Edge:
     """One site's small server. Histories stay in it; weights and released summaries leave it."""
 
@@ -39,9 +40,10 @@ class Edge:
         self.history: dict[str, tuple[Floats, Floats]] = {}
         self.scaling: dict[str, Scaling] = {}
         self.weights: dict[tuple[str, int], bytes] = {}
-        # Replaced as one value, so that a review never sees a new model with an old limit.
-        self.review_model: tuple[Reviewer, dict[str, float]] | None = None
+        self.reviewers: dict[int, tuple[Reviewer, dict[str, float]]] = {}
         self.asked = 0
+        # One training at a time: several would only slow the second opinions that devices are waiting for.
+        self.turn = threading.Lock()
 
     def keep(self, name: str, train: pa.RecordBatch, calibration: pa.RecordBatch) -> None:
         """Keep a device's normal history in this site."""
@@ -50,13 +52,14 @@ class Edge:
 
     def train(self, name: str, version: int, steps: int) -> Trained:
         """Train a version of the small model of one device and lodge its weights with the cloud."""
-        start = time.perf_counter()
         train, calibration = self.history[name]
-        model = forecaster.train(train, seed=self.seed, steps=steps)
-        model.threshold = threshold(model.score(train, calibration))
+        with self.turn:
+            start = time.perf_counter()
+            model = forecaster.train(train, seed=self.seed, steps=steps)
+            model.threshold = threshold(model.score(train, calibration))
+            duration = time.perf_counter() - start
         weights = model.to_bytes()
         self.weights[name, version] = weights
-        duration = time.perf_counter() - start
         tierflow.get(self.cloud.register.remote(name, version, weights))
         return Trained(name, version, model.parameters, len(weights), duration)
 
@@ -68,20 +71,21 @@ class Edge:
         """What the policy lets out of a device's training history: shuffled 8-bit summaries."""
         return summary.release(self._summaries(name, self.history[name][0], AHEAD), self.seed)
 
-    def adopt(self, weights: bytes) -> None:
-        """Use this version of the larger model from the next review on, with limits found on calibration rows."""
+    def adopt(self, version: int, weights: bytes) -> None:
+        """Take in a version of the larger model, with limits found on calibration rows."""
         model = Reviewer.from_bytes(weights)
         limits = {}
         for name, (train, calibration) in self.history.items():
             rows = np.concatenate([train[-CONTEXT:], calibration])
             limits[name] = threshold(model.score(name, self._summaries(name, rows, AHEAD // 2)))
-        self.review_model = (model, limits)
+        self.reviewers[version] = (model, limits)
 
-    def review(self, name: str, batch: pa.RecordBatch) -> Floats:
-        """A second opinion on windows of 40 rows, one after another in ``batch``: shares of the threshold."""
-        if self.review_model is None:
-            raise RuntimeError(f"the edge of {self.site} has no larger model yet; call adopt first")
-        model, limits = self.review_model
+    def review(self, name: str, version: int, batch: pa.RecordBatch) -> Floats:
+        """A second opinion by a version of the larger model: shares of the threshold, one a window.
+
+        ``batch`` holds windows of 40 raw rows, one after another.
+        """
+        model, limits = self.reviewers[version]
         values = np.column_stack([column.to_numpy() for column in batch.columns]).astype(np.float64)
         windows = self.scaling[name].apply(values).reshape(-1, CONTEXT + AHEAD, values.shape[1])
         self.asked += len(windows)

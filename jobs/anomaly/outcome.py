@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from jobs.anomaly.edge import Trained
 from jobs.anomaly.metrics import Tally, tally
 from jobs.anomaly.series import Flags, Floats
 from jobs.anomaly.sketch import Sketch
+from jobs.anomaly.traffic import Link
 
 __all__ = ["METHODS", "Actor", "Latency", "Outcome", "Payload", "Scored"]
 
@@ -88,8 +89,8 @@ class Scored:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A whole run. ``links`` is bytes by link name, None where links are not shaped; ``raw`` is bytes by link name
-    that sending every raw reading to the cloud would have put on it, computed; ``duration`` in seconds.
+    """A whole run. ``links`` is None where they are not shaped; ``raw_size`` is bytes of every reading as Arrow;
+    ``duration`` in seconds.
     """
 
     seed: int
@@ -97,13 +98,12 @@ class Outcome:
     actors: tuple[Actor, ...]
     latencies: tuple[Latency, ...]
     payloads: tuple[Payload, ...]
-    links: Mapping[str, int] | None
+    links: tuple[Link, ...] | None
     raw_size: int
     trained: tuple[Trained, ...]
     versions: tuple[Version, ...]
     duration: float
     stopped: bool = False
-    notes: tuple[str, ...] = field(default=())
 
     def found(self, method: str) -> tuple[int, int, int]:
         """Events found, events labelled, separate false alarms, over the labelled series."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from jobs.anomaly.chart import bars, series_chart
+from jobs.anomaly.chart import bars, link_bars, series_chart
 from jobs.anomaly.outcome import METHODS, Outcome, Scored
 from jobs.anomaly.tables import NOT_MEASURED
 from jobs.anomaly.words import count, duration, share, size
@@ -55,6 +55,10 @@ def _dot(method: str) -> str:
     return f'<i class="dot {method}"></i>{METHODS[method]}'
 
 
+def _alarms(number: int, what: str = "alarm") -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _head(outcome: Outcome) -> str:
     stopped = (
         '<p class="warning">Stopped early: the figures are of what was scored until then.</p>'
@@ -64,7 +68,7 @@ def _head(outcome: Outcome) -> str:
     tiles = []
     for method in METHODS:
         found, events, false = outcome.found(method)
-        alarms = f"{false} false alarm{'' if false == 1 else 's'}"
+        alarms = _alarms(false, "false alarm")
         tiles.append(
             f'<div class="tile {method}"><span>{_dot(method)}</span><b>{found}<small> of {events}</small></b>'
             f"<em>{alarms}</em></div>"
@@ -91,7 +95,7 @@ def _findings(outcome: Outcome) -> str:
             rows.append((
                 f"<strong>{escape(one.card.title)}</strong>" if at == 0 else "", _dot(method),
                 f"{tally.found} of {tally.events}" if labelled
-                else f"<span class=quiet>{tally.alarms} alarms, no labels</span>",
+                else f"<span class=quiet>{_alarms(tally.alarms)}, no labels</span>",
                 str(tally.false_alarms) if labelled else "–", f"{tally.false_alarm_rate:.1f}" if labelled else "–",
                 share(tally.precision), share(tally.recall),
             ))  # fmt: skip
@@ -134,7 +138,7 @@ def _traffic(outcome: Outcome) -> str:
     if outcome.links is None:
         links = f"<h3>On each link</h3><p>{NOT_MEASURED.capitalize()}. What the job itself handed over is below.</p>"
     else:
-        links = f"<h3>On each link, measured at the interface</h3>{bars(outcome.links, 'link')}"
+        links = f"<h3>On each link, measured at the interface</h3>{link_bars(outcome.links)}"
     payloads = {f"{one.source} → {one.target}: {one.what}": one.size for one in outcome.payloads}
     against = {"what the job sent": outcome.to_cloud, "every raw reading (computed)": outcome.raw_size}
     note = (
@@ -143,7 +147,12 @@ def _traffic(outcome: Outcome) -> str:
     )
     body = f"{links}<h3>The job's own payloads</h3>{bars(payloads, 'payload')}"
     body += f"<h3>To the cloud</h3>{bars(against, 'cloud')}"
-    extra = "Measured bytes include Ray's own traffic: heartbeats, code, logs." if outcome.links is not None else ""
+    extra = ""
+    if outcome.links is not None:
+        extra = (
+            "Measured bytes include Ray's own traffic (starting workers, heartbeats, code, logs), which on series this "
+            "short outweighs the readings; sending the readings would come on top of it."
+        )
     return _section("Traffic", body, f"{note} {extra}")
 
 

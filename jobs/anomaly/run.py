@@ -12,6 +12,7 @@ from jobs.anomaly.device import Card, Source, Step
 from jobs.anomaly.edge import Trained
 from jobs.anomaly.fleet import Fleet, posts
 from jobs.anomaly.outcome import Latency, Outcome, Payload, Scored
+from jobs.anomaly.traffic import Meter
 
 __all__ = ["Tell", "run"]
 
@@ -44,7 +45,7 @@ def run(given: Sequence[Source], *, seed: int, tell: Tell, drawings: bool = True
     Raises:
         SeriesError: when the fabric has no device, or a series cannot be used.
     """
-    start, members, before = time.monotonic(), tierflow.nodes(), tierflow.traffic()
+    start, members, meter = time.monotonic(), tierflow.nodes(), Meter()
     where = posts(members, given)
     tell("actors", 0, 1)
     fleet, ledger = Fleet.start(where, members, seed), Ledger()
@@ -54,7 +55,6 @@ def run(given: Sequence[Source], *, seed: int, tell: Tell, drawings: bool = True
     _prepare(fleet, ledger, tell)
     stopped = _score(fleet, ledger, tell)
     sketches = {name: tierflow.get(d.sketch.remote()) for name, d in fleet.devices.items()} if drawings else {}
-    after = tierflow.traffic()
     latencies = [Latency.of("device", "score a batch of 32 windows", [s.device_latency for s in _all(ledger)] or [0.0])]
     asked = [step.edge_latency for step in _all(ledger) if step.edge_latency is not None]
     latencies += [Latency.of("edge", "second opinion, there and back", asked)] if asked else []
@@ -62,14 +62,15 @@ def run(given: Sequence[Source], *, seed: int, tell: Tell, drawings: bool = True
         [Latency.of("cloud", "edge reports in, there and back", ledger.cloud_calls)] if ledger.cloud_calls else []
     )
     _settle(ledger, sketches)
+    actors = fleet.actors()
     scored = tuple(Scored.of(card, ledger.steps[name], sketches.get(name)) for name, card in ledger.cards.items())
     return Outcome(
         seed=seed,
         series=scored,
-        actors=fleet.actors(),
+        actors=actors,
         latencies=tuple(latencies),
         payloads=_sum(ledger.payloads),
-        links={link: after[link] - before.get(link, 0) for link in after} if after else None,
+        links=meter.read([(post.node, ledger.cards[post.source.name].raw_size) for post in where], actors[0].node),
         raw_size=sum(card.raw_size for card in ledger.cards.values()),
         trained=tuple(ledger.trained),
         versions=tuple(tierflow.get(fleet.cloud.versions.remote())),
@@ -115,7 +116,7 @@ def _adopt(fleet: Fleet, ledger: Ledger, trained: Trained) -> None:
     """Push a version of the larger model down to every edge."""
     ledger.trained.append(trained)
     weights = fleet.cloud.weights.remote(trained.name, trained.version)
-    tierflow.get([edge.adopt.remote(weights) for edge in fleet.edges.values()])
+    tierflow.get([edge.adopt.remote(trained.version, weights) for edge in fleet.edges.values()])
     ledger.paid("larger model's weights", "cloud", "edge", trained.size * len(fleet.edges))
 
 
@@ -139,6 +140,10 @@ class _Second:
         self.adopted = False
 
     def take_up(self, name: str) -> None:
+        """Push the second versions down to this device."""
+        if not self.adopted:
+            _adopt(self.fleet, self.ledger, tierflow.get(self.larger))
+            self.adopted = True
         _note(self.fleet, self.ledger, tierflow.get(self.training[name]))
         _update(self.fleet, self.ledger, [name], 2)
 

@@ -15,7 +15,7 @@ NOT_MEASURED = "not measured: links are not shaped"
 
 def show(outcome: Outcome, console: Console) -> None:
     """Print every table: what was found, latencies, bytes, placements."""
-    for table in (_findings(outcome), _latencies(outcome), _bytes(outcome), _placements(outcome)):
+    for table in (_findings(outcome), _latencies(outcome), _bytes(outcome), _links(outcome), _placements(outcome)):
         console.print(table)
     for one in outcome.series:
         for trouble in one.card.troubles:
@@ -40,7 +40,11 @@ def _findings(outcome: Outcome) -> Table:
     for one in outcome.series:
         for at, (method, title) in enumerate(METHODS.items()):
             tally = one.tally(method)
-            hits = f"{tally.found} of {tally.events}" if one.card.labelled else f"{tally.alarms} alarms"
+            hits = (
+                f"{tally.found} of {tally.events}"
+                if one.card.labelled
+                else f"{tally.alarms} alarm{'' if tally.alarms == 1 else 's'}"
+            )
             false = (
                 (str(tally.false_alarms), f"{tally.false_alarm_rate:.1f}") if one.card.labelled else ("no labels", "–")
             )
@@ -69,11 +73,18 @@ def _bytes(outcome: Outcome) -> Table:
     table.add_section()
     table.add_row("to the cloud", "the job's payloads, together", size(outcome.to_cloud))
     table.add_row("to the cloud", "every raw reading, had it been sent (computed)", size(outcome.raw_size))
-    table.add_section()
-    for link, value in (outcome.links or {}).items():
-        table.add_row(link, "measured on the link, Ray's own traffic included", size(value))
+    return table
+
+
+def _links(outcome: Outcome) -> Table:
+    table = _table(
+        "Bytes on each link, measured (Ray's own traffic included)", ("link", ""), ("measured", "right"),
+        ("raw readings, had they been sent (computed)", "right"),
+    )  # fmt: skip
+    for link in outcome.links or ():
+        table.add_row(link.name, size(link.measured), size(link.raw))
     if outcome.links is None:
-        table.add_row("links", NOT_MEASURED, "–")
+        table.add_row(NOT_MEASURED, "–", "–")
     return table
 
 

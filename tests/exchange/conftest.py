@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import secrets
 import tempfile
 import warnings
 from pathlib import Path
@@ -13,18 +11,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Ray reads its settings once, when it is first imported: so they are here and not in the fixture.
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
     """One real Ray node on this machine, with its own object store."""
     import ray
 
     with pytest.MonkeyPatch.context() as settings, tempfile.TemporaryDirectory(prefix="tf-") as place:
-        settings.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         here = Path(__file__).parent
         settings.setenv("PYTHONPATH", f"{here}:{here.parents[1]}")
         settings.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

@@ -4,15 +4,15 @@ import math
 import pickle
 from dataclasses import replace
 
-import arrow_data
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from taught_pickler import sent
 
+from tests.exchange import arrow_data
+from tests.exchange.taught_pickler import sent
 from tierflow.errors import PayloadError, TierflowError
 from tierflow.exchange import Payload, decode, encode
 

@@ -7,14 +7,14 @@ from collections import ChainMap
 from dataclasses import dataclass
 from typing import Any
 
-import arrow_data
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
-from taught_pickler import sent, weight
 
+from tests.exchange import arrow_data
+from tests.exchange.taught_pickler import sent, weight
 from tierflow.errors import PayloadError
 from tierflow.exchange import register, size_of
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from taught_pickler import dumps, sent, weight
 
+from tests.exchange.taught_pickler import dumps, sent, weight
 from tierflow.exchange import decode, encode
 
 DTYPES = sorted(
@@ -22,8 +22,8 @@ DTYPES = sorted(
 
 def whole(tensor: torch.Tensor) -> tuple[torch.dtype, torch.Size, bool, bytes]:
     """All that must come back: type, shape, gradient, and the elements bit by bit."""
-    plain = tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1)
-    octets = plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b""
+    plain = tensor.detach().resolve_conj().resolve_neg().contiguous()
+    octets = plain.as_strided((plain.numel(),), (1,)).view(torch.uint8).numpy().tobytes()
     return tensor.dtype, tensor.shape, tensor.requires_grad, octets
 
 
@@ -53,6 +53,8 @@ def test_every_view_comes_back(data: st.DataObject) -> None:
     "tensor",
     [
         torch.arange(6.0)[::2],
+        torch.arange(12.0).reshape(3, 4)[:1, 2:3].t(),
+        torch.arange(30.0).as_strided((1, 1), (7, 5), 3),
         torch.ones(1).expand(4, 4),
         torch.zeros(2, 3, 4, 4).to(memory_format=torch.channels_last),
         torch.tensor([1 + 2j, 3 - 4j]).conj(),

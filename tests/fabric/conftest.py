@@ -16,7 +16,7 @@ import pytest
 from tierflow.rig import Rig, missing_privilege
 from tierflow.runtime import launch
 from tierflow.runtime.record import FabricRecord
-from tierflow.runtime.settings import FABRIC, RIG, child_environment, ray_environment
+from tierflow.runtime.settings import FABRIC
 from tierflow.topology import load
 
 ROOT = Path(__file__).parents[2]
@@ -99,8 +99,7 @@ def rig(fabric: FabricRecord) -> Rig:
 def drive(fabric: FabricRecord, rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Driver:
     """Run a program, given as text, as a driver on a host of the fabric; its output."""
     folder = tmp_path_factory.mktemp("drivers")
-    own = ray_environment(fabric.token) | {"RAY_ADDRESS": fabric.head, RIG: str(fabric.rig), FABRIC: fabric.state}
-    environment = child_environment(own | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"})
+    environment = launch.driver_environment(fabric) | {"PYTHONPATH": str(ROOT)}
 
     def run(program: str, *, host: str = "cloud-1", timeout: float = 90) -> subprocess.CompletedProcess[str]:
         path = folder / f"driver-{len(list(folder.iterdir()))}.py"

@@ -150,7 +150,8 @@ def test_a_job_runs_on_the_head_shows_its_log_and_ends_with_its_code(fabric: Fab
 
 def test_plain_ray_job_submit_works_too(fabric: FabricRecord, tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text("import ray\nray.init()\nprint('nodes', len(ray.nodes()))\n")
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(fabric.token)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(fabric.token)}
     command = [str(Path(sys.executable).parent / "ray"), "job", "submit", "--address", fabric.dashboard]
     command += ["--working-dir", str(tmp_path), "--", "python", "job.py"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)

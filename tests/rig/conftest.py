@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tierflow.rig import Rig
+from tierflow.rig import Rig, missing_privilege
 from tierflow.rig.cgroups import detect
-from tierflow.rig.ledger import identity
-from tierflow.rig.namespaces import names
+from tierflow.rig.ledger import Emulation, identity
+from tierflow.rig.namespaces import create, names, remove
+from tierflow.rig.netem import available
 from tierflow.topology import ClusterSpec, parse
 
 PAIR = """
@@ -61,8 +62,20 @@ def spec() -> ClusterSpec:
     return parse(PAIR)
 
 
-@pytest.fixture
-def rig(spec: ClusterSpec, state: Path) -> Iterator[Rig]:
-    """A running rig of `spec`."""
-    with Rig.up(spec, state) as rig:
+def emulations() -> list[Emulation]:
+    """What this machine can shape links with."""
+    if missing_privilege():
+        return ["tun"]
+    probe = f"tf-probe-{os.getpid()}"
+    create(probe)
+    try:
+        return ["tun", "netem"] if available(probe) else ["tun"]
+    finally:
+        remove(probe)
+
+
+@pytest.fixture(params=emulations())
+def rig(spec: ClusterSpec, state: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """A running rig of `spec`, for each emulation that this machine has."""
+    with Rig.up(spec, state, emulation=request.param) as rig:
         yield rig

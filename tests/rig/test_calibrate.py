@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import PAIR
 
+from tests.rig.conftest import PAIR
 from tierflow.errors import RigError
 from tierflow.rig import Rig, calibrate
 from tierflow.topology import parse

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PAIR, leftovers
 
+from tests.rig.conftest import PAIR, leftovers
 from tierflow.errors import RigError
 from tierflow.rig import Rig, sweep
 from tierflow.rig.ledger import identity

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from in_hosts import ECHO, ask, serving, transfer
 
+from tests.rig.in_hosts import ECHO, ask, serving, transfer
 from tierflow.errors import RigError
 from tierflow.rig import LinkControl, Rig, TraceRow
 
@@ -105,6 +105,8 @@ def test_an_unknown_target_is_an_error_and_changes_nothing(rig: Rig, target: str
 def test_requests_that_are_none_are_answered_with_the_problem(rig: Rig) -> None:
     with pytest.raises(RigError, match="no link can be"):
         rig.set("cam-1", rate=-1.0)
+    with pytest.raises(RigError, match=r"cannot set this: no link can be .*; a rate is above 0"):
+        rig.control.request("set", target="cam-1", change={"rate": 0})
     for do, what in (("dance", {}), ("set", {"target": "cam-1", "change": {"speed": 1}}), ("set", {"target": 4})):
         with pytest.raises(RigError, match="cannot"):
             rig.control.request(do, **what)

@@ -22,7 +22,7 @@ def test_a_missing_or_empty_token_says_where_to_get_it(tmp_path: Path, content: 
     path = tmp_path / "token"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(FabricError, match="copy it .*from the machine that ran `tierflow up`"):
+    with pytest.raises(FabricError, match=r"copy it .*from the machine that ran `tierflow up`"):
         read_token(path)
 
 

@@ -1,17 +1,11 @@
 from __future__ import annotations
 
 import gc
-import os
-import secrets
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-# Ray reads its settings once, when it is first imported: so they are here and not in the fixture.
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 NODES = {"cloud-1": ("cloud", "region-1", 1), "gw-1": ("edge", "plant-1", 2), "cam-1": ("device", "plant-1", 1)}
 
@@ -25,7 +19,6 @@ def cluster() -> Iterator[str]:
     if ray.is_initialized():
         ray.shutdown()
     with pytest.MonkeyPatch.context() as settings:
-        settings.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         settings.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
         settings.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         cluster = Cluster()

@@ -37,9 +37,9 @@ def test_a_bad_option_is_one_sentence_at_decoration(given: dict[str, Any], sente
 
 def test_what_is_no_function_and_no_class() -> None:
     wrong: Any = tierflow
-    with pytest.raises(tierflow.OptionError, match="a task is a function; use tierflow.actor for a class"):
+    with pytest.raises(tierflow.OptionError, match=r"a task is a function; use tierflow\.actor for a class"):
         wrong.task(int)
-    with pytest.raises(tierflow.OptionError, match="an actor is a class; use tierflow.task"):
+    with pytest.raises(tierflow.OptionError, match=r"an actor is a class; use tierflow\.task"):
         wrong.actor(nothing)
     with pytest.raises(tierflow.OptionError, match="it is an actor already"):
         wrong.actor(tierflow.actor(type("C", (), {})))

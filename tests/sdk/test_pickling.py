@@ -13,7 +13,7 @@ from ray import cloudpickle
 import tierflow
 from tests.sdk import program
 
-SCRIPT = '''
+SCRIPT = """
 import tierflow
 
 factor = 3
@@ -43,7 +43,7 @@ print(tierflow.get(countdown.remote(2)))
 keeper = Keeper.remote(4)
 print(tierflow.get([keeper.get.remote(), keeper.kind.remote()]), tierflow.get(keeper.again.remote()).value)
 print(tierflow.get(closure(5).remote(1)))
-'''
+"""
 SAID = "6 6\n[2, 1, 0]\n[12, 'edge/Keeper'] 5\n6\n"
 
 

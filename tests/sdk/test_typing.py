@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-USER = '''
+USER = """
 from collections.abc import AsyncIterator, Iterator
 import tierflow
 
@@ -20,7 +20,8 @@ async def fetch(url: str) -> bytes: ...
 @tierflow.task
 def frames(n: int) -> Iterator[bytes]: ...
 @tierflow.task
-async def stream(n: int) -> AsyncIterator[bytes]: ...
+async def stream(n: int) -> AsyncIterator[bytes]:
+    yield b""
 
 reveal_type(detect(b""))
 reveal_type(detect.remote(b"", limit=0.1))
@@ -41,6 +42,19 @@ reveal_type(Model.remote(3))
 reveal_type(Model.remote(3).score.remote(1.0))
 reveal_type(tierflow.placement(Model.remote(3)).tier)
 
+@tierflow.actor
+class Bare:
+    def __init__(self, size: int) -> None: ...
+@tierflow.actor(tier="edge")
+class Tuned:
+    limit = 3
+    def score(self, x: float) -> float: ...
+reveal_type(Bare.remote(3))
+reveal_type(Bare.options(num_cpus=1).remote(3))
+reveal_type(Tuned.remote())
+reveal_type(Tuned().score(1.0))
+reveal_type(Tuned.limit)
+
 detect(3)  # wrong
 detect.remote(3)  # wrong
 detect.remote()  # wrong
@@ -48,8 +62,10 @@ tuned.options(tier="edge").remote("x")  # wrong
 fetch.remote(b"")  # wrong
 Model("x")  # wrong
 Model.remote("x")  # wrong
+Bare.remote("x")  # wrong
+Bare.options(num_cpus=1).remote("x")  # wrong
 tierflow.task(tier=3)  # wrong
-'''
+"""
 
 REVEALED = [
     "list[str]",
@@ -65,6 +81,11 @@ REVEALED = [
     "Handle[Plain]",
     "Any",
     "str",
+    "Handle[Bare]",
+    "Handle[Bare]",
+    "Handle[Tuned]",
+    "float",
+    "int",
 ]
 
 
@@ -73,10 +94,12 @@ def test_mypy_sees_through_the_decorators(tmp_path: Path, monkeypatch: pytest.Mo
 
     program = tmp_path / "user.py"
     program.write_text(USER)
+    settings = tmp_path / "mypy.ini"
+    settings.write_text("[mypy]\nplugins = tierflow.sdk.mypy\n")
     root = Path(__file__).parents[2]
     monkeypatch.setenv("MYPYPATH", str(root))
     flags = ["--strict", "--disable-error-code=empty-body", f"--cache-dir={root / '.mypy_cache' / 'user'}"]
-    said, problems, _ = api.run([*flags, "--config-file=", "--follow-imports=silent", str(program)])
+    said, problems, _ = api.run([*flags, f"--config-file={settings}", "--follow-imports=silent", str(program)])
     assert problems == ""
     revealed = re.findall(r'Revealed type is "(.*)"', said)
     assert [re.sub(r"\b(\w+\.)+", "", kind) for kind in revealed] == REVEALED, said

@@ -48,7 +48,8 @@ def write(tensor: torch.Tensor) -> tuple[str, tuple[int, ...], pa.Buffer]:
             "send tensor.cpu().to_dense(), dequantized and without hooks or attributes, or pickle it",
         )
     plain = tensor.detach().resolve_conj().resolve_neg().contiguous()
-    octets = plain.reshape(-1).view(torch.uint8) if plain.numel() else torch.empty(0, dtype=torch.uint8)
+    # Not reshape(-1): one element that was cut out of a row keeps the row's stride, and view() refuses it.
+    octets = plain.as_strided((plain.numel(),), (1,)).view(torch.uint8)
     return str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), pa.py_buffer(octets.numpy())
 
 

@@ -42,7 +42,8 @@ class Request:
         """What is asked, in words: ``tier edge or cloud at site plant-1, 2 CPU``."""
         place = f"tier {' or '.join(self.tiers)}" if self.tiers else ""
         place += f" at site {self.site}" if self.site is not None else ""
-        place += f" on node {self.node}" if self.node is not None else ""
+        if self.node is not None:
+            place += f" on node {self.node}" if place else f"node {self.node}"
         needs = [amount(name, value) for name, value in sorted(self.resources.items()) if value]
         wants = [f"label {key}={value}" for key, value in sorted(self.labels.items())]
         return ", ".join([part for part in (place.strip(), *needs, *wants) if part]) or "any node"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import time
@@ -15,8 +16,10 @@ from tierflow.errors import RigError
 
 __all__ = ["Hierarchy", "detect"]
 
-_PERIOD = 0.01
+_PERIOD, _LONGEST_PERIOD = 0.01, 1.0
 """Seconds: at the kernel's default of 0.1 s a throttled process stands still for up to 80 ms."""
+_LEAST_SHARE = 0.001
+"""Seconds of CPU time: the kernel takes no smaller share of a period, so a small quota has a longer one."""
 _PATIENCE = 10.0
 _ROOM = "tierflow"
 
@@ -44,7 +47,9 @@ class Hierarchy:
                 path.mkdir(parents=True, exist_ok=True)
                 self._delegate(path)
                 return
-            except FileNotFoundError:
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENODEV):
+                    raise
                 continue  # another rig just removed the empty folder above it
         raise RigError(f"the cgroup {path} cannot be made", "see whether something else removes it")
 
@@ -61,8 +66,7 @@ class Hierarchy:
                 f"{self.mount} has no CPU controller, so {group} cannot be held to {cores} cores",
                 "leave out cpu_quota, or enable the cpu controller for this cgroup",
             )
-        period = round(_PERIOD * 1e6)
-        share = -1 if cores is None else max(1000, round(cores * period))
+        period, share = _bandwidth(cores)
         path = self.path(group)
         if self.version == 2:
             (path / "cpu.max").write_text(f"{'max' if share < 0 else share} {period}")
@@ -122,6 +126,14 @@ class Hierarchy:
         if self.version == 2 and self.quotas:
             for folder in (*reversed(path.relative_to(self.mount).parents),):
                 (self.mount / folder / "cgroup.subtree_control").write_text("+cpu")
+
+
+def _bandwidth(cores: float | None) -> tuple[int, int]:
+    """The period and the share of it that a quota is to the kernel, in microseconds; a share of -1: no quota."""
+    if cores is None:
+        return round(_PERIOD * 1e6), -1
+    period = min(_LONGEST_PERIOD, max(_PERIOD, _LEAST_SHARE / cores))
+    return round(period * 1e6), max(round(_LEAST_SHARE * 1e6), round(cores * period * 1e6))
 
 
 def detect() -> Hierarchy | None:

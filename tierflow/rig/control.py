@@ -24,6 +24,7 @@ SOCKET = "control.sock"
 CONFIG = "links.json"
 """The name of the file that says which nodes, links and paths the rig has."""
 _PATIENCE = 10.0
+_NAMES = "see `tierflow check FILE` for the names"
 
 
 @contextlib.contextmanager
@@ -70,7 +71,10 @@ class LinkControl:
         loss: float | None = None,
         jitter: float | None = None,
     ) -> None:
-        """Change what is given, for packets from now on: bytes per second, seconds, a share from 0 to 1, seconds."""
+        """Change what is given, for packets from now on: bytes per second, seconds, a share from 0 to 1, seconds.
+
+        The largest packet of a path stays as it was made: a link declared at 50 Mbit/s or less keeps an MTU of 1500.
+        """
         row = TraceRow(0.0, rate, delay, loss, jitter)
         self.request("set", target=target, change=row.change())
 
@@ -103,7 +107,7 @@ class LinkControl:
         """Send one request and return its answer."""
         reply = self._exchange(json.dumps({"do": do, **what}).encode() + b"\n")
         if "problem" in reply:
-            raise RigError(f"the rig cannot {do} this: {reply['problem']}", "see `tierflow check FILE` for the names")
+            raise RigError(f"the rig cannot {do} this: {reply['problem']}", reply.get("mend", _NAMES))
         return reply["answer"]
 
     def _exchange(self, line: bytes) -> Mapping[str, Any]:

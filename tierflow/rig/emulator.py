@@ -179,9 +179,19 @@ class Emulator:
         try:
             request = json.loads(line)
             reply = {"answer": self.answer(request if isinstance(request, dict) else {}, time.monotonic())}
-        except (RigError, ValueError, TypeError) as error:
+        except RigError as error:
+            reply = {"problem": error.problem, "mend": error.mend}
+        except (ValueError, TypeError, OSError) as error:
             reply = {"problem": str(error)}
         return json.dumps(reply).encode() + b"\n"
+
+
+def _links(config: Mapping[str, Any]) -> Links:
+    if config["emulation"] == "tun":
+        return TunLinks(config)
+    from tierflow.rig.netem import NetemLinks  # brings pyroute2, which the other emulator does without
+
+    return NetemLinks(config)
 
 
 def _main(state: Path) -> None:
@@ -189,7 +199,7 @@ def _main(state: Path) -> None:
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _ABOVE_OTHERS)
     with listen(state) as server:
-        Emulator(config, TunLinks(config), server).serve()
+        Emulator(config, _links(config), server).serve()
 
 
 if __name__ == "__main__":

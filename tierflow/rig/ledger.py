@@ -10,18 +10,21 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import psutil
 
 from tierflow.errors import RigError
 from tierflow.rig.cgroups import Hierarchy
 
-__all__ = ["LEDGER", "Ledger", "Started", "identity", "locked", "write_durably"]
+__all__ = ["LEDGER", "Emulation", "Ledger", "Started", "identity", "locked", "write_durably"]
 
 LEDGER = "rig.json"
 """The name of the ledger in the rig's state folder."""
 _VERSION = 1
+
+Emulation: TypeAlias = Literal["tun", "netem"]
+"""What shapes the links: a process with TUN devices, or the kernel's netem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Ledger:
 
     fabric: str
     identity: str
-    emulation: Literal["tun", "netem"]
+    emulation: Emulation
     cgroup: tuple[str, Literal[1, 2], bool]
     addresses: dict[str, str]
     emulator: Started | None = None
@@ -83,6 +86,10 @@ class Ledger:
     def group(self, node: str) -> str:
         """The cgroup of a node."""
         return f"{self.identity}/node-{node}"
+
+    def namespace(self, vertex: str) -> str:
+        """The name of the namespace of a node, or of a site where sites have one."""
+        return f"tf-{self.identity}-{vertex}"
 
     @property
     def servants(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from tierflow.rig.tun import DEVICE
 
 __all__ = [
+    "ETHERNET_HEADER",
     "FOLDER",
     "InterfaceCounters",
     "create",
@@ -21,13 +22,15 @@ __all__ = [
     "interface_counters",
     "make_tun",
     "names",
+    "netlink",
     "remove",
     "route",
 ]
 
 FOLDER = Path("/run/netns")
 """Where namespaces have their names."""
-NETWORK = "10.77.0.0/16"
+ETHERNET_HEADER = 14
+"""Bytes that the kernel counts at a veth besides the IP packet."""
 _CLONE_NEWNET, _MS_BIND, _MS_REC, _MS_SHARED, _MNT_DETACH = 0x40000000, 4096, 16384, 1 << 20, 2
 
 T = TypeVar("T")
@@ -64,8 +67,8 @@ def create(name: str) -> None:
         # Nothing here speaks IPv6, and its neighbour discovery would wake the emulator.
         with contextlib.suppress(OSError):
             Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
-        with _netlink() as netlink:
-            netlink.link("set", index=1, state="up")
+        with netlink() as socket:
+            socket.link("set", index=1, state="up")
 
     _in_thread(make)
 
@@ -96,11 +99,11 @@ def make_tun(name: str, address: str, mtu: int) -> None:
     """Make the device of a node: a TUN that outlives who made it, with the node's address."""
 
     def make() -> None:
-        with _netlink() as netlink:
-            netlink.link("add", ifname=DEVICE, kind="tuntap", mode="tun")
-            (index,) = netlink.link_lookup(ifname=DEVICE)
-            netlink.addr("add", index=index, address=address, prefixlen=16)
-            netlink.link("set", index=index, state="up", mtu=mtu)
+        with netlink() as socket:
+            socket.link("add", ifname=DEVICE, kind="tuntap", mode="tun")
+            (index,) = socket.link_lookup(ifname=DEVICE)
+            socket.addr("add", index=index, address=address, prefixlen=16)
+            socket.link("set", index=index, state="up", mtu=mtu)
 
     inside(name, make)
 
@@ -109,32 +112,42 @@ def route(name: str, mtus: Mapping[str, int]) -> None:
     """Let packets to each address be at most as large as given, headers included."""
 
     def add() -> None:
-        with _netlink() as netlink:
-            (index,) = netlink.link_lookup(ifname=DEVICE)
+        with netlink() as socket:
+            (index,) = socket.link_lookup(ifname=DEVICE)
             for address, mtu in mtus.items():
-                netlink.route("add", dst=f"{address}/32", oif=index, scope="link", metrics={"mtu": mtu})
+                socket.route("add", dst=f"{address}/32", oif=index, scope="link", metrics={"mtu": mtu})
 
     inside(name, add)
 
 
 def interface_counters(name: str) -> InterfaceCounters:
-    """What went through the device of a namespace."""
+    """What went through the devices of a namespace but its loopback; bytes are of IP packets."""
 
     def read() -> InterfaceCounters:
-        with _netlink() as netlink:
-            (index,) = netlink.link_lookup(ifname=DEVICE)
-            (link,) = netlink.get_links(index)
-            stats = link.get_attr("IFLA_STATS64")
-        return InterfaceCounters(stats["tx_bytes"], stats["tx_packets"], stats["rx_bytes"], stats["rx_packets"])
+        sent_bytes = sent = received_bytes = received = 0
+        with netlink() as socket:
+            for link in socket.get_links():
+                if link.get_attr("IFLA_IFNAME") == "lo":
+                    continue
+                stats, header = link.get_attr("IFLA_STATS64"), _header(link)
+                sent, received = sent + stats["tx_packets"], received + stats["rx_packets"]
+                sent_bytes += stats["tx_bytes"] - header * stats["tx_packets"]
+                received_bytes += stats["rx_bytes"] - header * stats["rx_packets"]
+        return InterfaceCounters(sent_bytes, sent, received_bytes, received)
 
     return inside(name, read)
 
 
-def _netlink() -> Any:
+def netlink() -> Any:
+    """A netlink socket of the calling thread's namespace, for a `with` block."""
     # Imported here because other systems have no netlink, and because it takes 0.15 s.
     from pyroute2 import IPRoute
 
     return IPRoute()
+
+
+def _header(link: Any) -> int:
+    return 0 if link.get_attr("IFLA_IFNAME") == DEVICE else ETHERNET_HEADER
 
 
 def _in_thread(work: Callable[[], T]) -> T:

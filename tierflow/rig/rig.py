@@ -14,12 +14,12 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from tierflow.errors import RigError
-from tierflow.rig import namespaces
+from tierflow.rig import namespaces, netem
 from tierflow.rig.cgroups import detect
 from tierflow.rig.control import CONFIG, LinkControl
 from tierflow.rig.forward import listeners
 from tierflow.rig.host import Host, entering
-from tierflow.rig.ledger import Ledger, Started, identity, locked, write_durably
+from tierflow.rig.ledger import Emulation, Ledger, Started, identity, locked, write_durably
 from tierflow.rig.namespaces import FOLDER, InterfaceCounters
 from tierflow.rig.plan import LARGEST_MTU, addresses, mtus, plan
 from tierflow.rig.privilege import missing_privilege
@@ -49,17 +49,25 @@ class Rig:
         self.control = LinkControl(state)
         self._ledger = ledger
         hosts = {
-            name: Host(name, address, FOLDER / _namespace(ledger, name), ledger.hierarchy.path(ledger.group(name)))
+            name: Host(name, address, FOLDER / ledger.namespace(name), ledger.hierarchy.path(ledger.group(name)))
             for name, address in ledger.addresses.items()
         }
         self.hosts: Mapping[str, Host] = MappingProxyType(hosts)
 
     @classmethod
-    def up(cls, spec: ClusterSpec, state: str | Path, progress: Progress | None = None) -> Rig:
+    def up(
+        cls,
+        spec: ClusterSpec,
+        state: str | Path,
+        progress: Progress | None = None,
+        *,
+        emulation: Emulation | None = None,
+    ) -> Rig:
         """Make the hosts and links of a cluster; `state` is the folder that keeps what is needed to find them again.
 
-        What a rig that is no longer in use left in the folder is removed first. When this fails or is interrupted,
-        nothing stays behind.
+        `emulation` says what shapes the links; None: netem where the kernel has it and the cluster's paths suit it,
+        else the emulator with TUN devices. What a rig that is no longer in use left in the folder is removed first.
+        When this fails or is interrupted, nothing stays behind.
 
         Raises:
             RigError: privilege is missing, the folder holds a rig in use, or something cannot be made.
@@ -78,7 +86,7 @@ class Rig:
                 )
             remove(state)
             try:
-                return cls(state, _make(spec, state, progress or (lambda what, share: None)))
+                return cls(state, _make(spec, state, progress or (lambda what, share: None), emulation))
             except (OSError, subprocess.CalledProcessError) as error:
                 remove(state)
                 raise RigError(f"the rig cannot be made ({error})", "see the reason in parentheses") from error
@@ -198,7 +206,7 @@ class Rig:
         self._ledger.write(self.state)
 
 
-def _make(spec: ClusterSpec, state: Path, progress: Progress) -> Ledger:
+def _make(spec: ClusterSpec, state: Path, progress: Progress, asked: Emulation | None) -> Ledger:
     """Make everything, each thing after it is written down."""
     topology = Topology.of(spec)
     hierarchy = detect()
@@ -207,23 +215,27 @@ def _make(spec: ClusterSpec, state: Path, progress: Progress) -> Ledger:
     ledger = Ledger(
         fabric=spec.name,
         identity=identity(state),
-        emulation="tun",
+        emulation=asked or "tun",
         cgroup=(str(hierarchy.mount), hierarchy.version, hierarchy.quotas),
         addresses=addresses(topology),
     )
     ledger.write(state)
-    config = plan(spec, {name: str(FOLDER / _namespace(ledger, name)) for name in ledger.addresses})
+    config = plan(spec, {name: str(FOLDER / ledger.namespace(name)) for name in ledger.addresses})
+    emulation = _choose(config, ledger, asked)
+    ledger = replace(ledger, emulation=emulation)
+    ledger.write(state)
+    config |= {
+        "emulation": emulation,
+        "namespaces": {name: ledger.namespace(name) for name in _vertices(topology, emulation)},
+    }
     write_durably(state / CONFIG, json.dumps(config))
-    sizes = mtus(config)
     for done, node in enumerate(topology.nodes):
         progress(f"host {node.name}", done / (len(topology.nodes) + 1))
         hierarchy.make(ledger.group(node.name))
         hierarchy.quota(ledger.group(node.name), node.cpu_quota)
-        namespace = _namespace(ledger, node.name)
-        namespaces.create(namespace)
-        namespaces.make_tun(namespace, ledger.addresses[node.name], LARGEST_MTU)
-        namespaces.route(namespace, sizes[node.name])
+        namespaces.create(ledger.namespace(node.name))
     progress("links", len(topology.nodes) / (len(topology.nodes) + 1))
+    _wire(config, emulation)
     hierarchy.make(ledger.servants)
     (state / LOG).write_bytes(b"")
     _serve(ledger, state, ["emulator", str(state)])
@@ -231,6 +243,49 @@ def _make(spec: ClusterSpec, state: Path, progress: Progress) -> Ledger:
     ledger.write(state)
     progress("up", 1.0)
     return ledger
+
+
+def _choose(config: Mapping[str, Any], ledger: Ledger, asked: Emulation | None) -> Emulation:
+    """What shapes the links: what was asked for if it can be, else netem if it can be."""
+    if asked == "tun":
+        return asked
+    if netem.next_hops(config) is None:
+        if asked:
+            raise RigError("netem cannot follow paths that part by their source", "leave out emulation='netem'")
+        return "tun"
+    shaped = any(link["shape"] for link in config["links"])
+    if asked and not shaped:
+        return asked  # veth pairs alone, which every kernel has
+    probe = ledger.namespace(".probe")  # no node is called so
+    namespaces.create(probe)
+    try:
+        if netem.available(probe):
+            return "netem"
+    finally:
+        namespaces.remove(probe)
+    if asked:
+        raise RigError("this kernel has no netem", "leave out emulation='netem', or load it with: modprobe sch_netem")
+    return "tun"
+
+
+def _vertices(topology: Topology, emulation: Emulation) -> list[str]:
+    """What has a namespace: nodes, and where the kernel emulates the sites between them too."""
+    nodes = [node.name for node in topology.nodes]
+    return nodes if emulation == "tun" else [*nodes, *topology.sites]
+
+
+def _wire(config: Mapping[str, Any], emulation: Emulation) -> None:
+    """Give the nodes their devices and routes."""
+    sizes = mtus(config)
+    if emulation == "tun":
+        for node in config["nodes"]:
+            namespace = config["namespaces"][node["name"]]
+            namespaces.make_tun(namespace, node["address"], LARGEST_MTU)
+            namespaces.route(namespace, sizes[node["name"]])
+        return
+    for site in config["sites"]:
+        namespaces.create(config["namespaces"][site])
+    netem.wire(config, sizes, LARGEST_MTU)
 
 
 def _serve(ledger: Ledger, state: Path, module: list[str], sockets: Sequence[int] = ()) -> None:
@@ -262,7 +317,3 @@ def _wait_for_emulator(ledger: Ledger, state: Path) -> Started:
                     f"the emulator does not start ({said[-1] if said else 'it says nothing'})", "see the reason"
                 ) from None
             time.sleep(0.01)
-
-
-def _namespace(ledger: Ledger, node: str) -> str:
-    return f"tf-{ledger.identity}-{node}"

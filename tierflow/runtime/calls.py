@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
@@ -20,6 +21,9 @@ from tierflow.runtime.work import Placement, Ready, Work
 from tierflow.topology import Member
 
 __all__ = ["RayFabric", "connect"]
+
+KNOCK = 10.0
+"""Seconds that the head may take to accept a connection."""
 
 
 class RayFabric:
@@ -121,8 +125,9 @@ def connect(address: str | None = None, **options: Any) -> None:
     """
     address = address or os.environ.get("RAY_ADDRESS") or "auto"
     try:
+        _knock(address)
         ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = "on this machine" if address == "auto" else f"at {address}"
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FabricError(
@@ -130,6 +135,13 @@ def connect(address: str | None = None, **options: Any) -> None:
             "start one with `tierflow up FILE`, run the program with `tierflow submit`, name one with "
             "tierflow.init(address), or try it in this process with tierflow.testing.fabric()",
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Find out in seconds that nobody is there; Ray tries for minutes. Raises `OSError`."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "://" not in address:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
 
 
 def _remote(work: Work) -> Any:

@@ -38,10 +38,11 @@ def submit(
         FabricError: there is no such program, or the fabric does not take the job.
     """
     inside = _inside(program, folder)
+    os.environ.pop("RAY_AUTH_TOKEN", None)  # another fabric's, and Ray would prefer it to the file
     os.environ.update(ray_environment(record.token))
     from ray.job_submission import JobStatus, JobSubmissionClient
 
-    logging.getLogger("ray").setLevel(logging.ERROR)  # its progress notes would stand between the job's own lines
+    logging.disable(logging.INFO)  # Ray tells each step of the upload between the job's own lines
 
     try:
         client = JobSubmissionClient(record.dashboard)

@@ -23,10 +23,13 @@ from tierflow.runtime.record import FabricRecord, ray_folder, records, state_fol
 from tierflow.runtime.settings import FABRIC, RIG, child_environment, make_token, ray_environment
 from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
 
-__all__ = ["Progress", "clean", "down", "link_traffic", "up"]
+__all__ = ["Progress", "clean", "down", "driver_environment", "link_traffic", "up"]
 
 Progress = Callable[[str, str], None]
 """Called with a node's name (or the fabric's) and what is happening to it."""
+
+WORKER_PORTS = range(10002, 20000)
+"""The ports that `ray start` hands out to workers where it is told no others."""
 
 POLL = 0.3
 """Seconds between two looks at which nodes have come up."""
@@ -52,8 +55,13 @@ def up(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = 180.0, progr
         if record.name == spec.name and _running(record):
             raise FabricError(f"the fabric {spec.name!r} is up already", "use it, or take it down with `tierflow down`")
     clean(spec.name)
+    if port in WORKER_PORTS:
+        raise FabricError(f"port {port} is one that Ray gives to its workers", "name another with --port")
     _port_must_be_free("127.0.0.1", port)
     state.mkdir(parents=True, mode=0o700)
+    (state / "cluster.yaml").write_text(dump(spec))
+    url = f"http://127.0.0.1:{port}"
+    FabricRecord(spec.name, str(state), spec.hosts, "", url, {}, ready=False).save()  # so that `down` finds the rest
     try:
         return _start(spec, state, port, time.monotonic() + timeout, progress)
     except BaseException:
@@ -74,6 +82,11 @@ def link_traffic(record: FabricRecord) -> dict[str, dict[str, int]]:
     return {name: asdict(counters) for name, counters in LinkControl(record.rig).counters().items()}
 
 
+def driver_environment(record: FabricRecord) -> dict[str, str]:
+    """The environment of a program that is to join the fabric from one of its hosts."""
+    return child_environment(_own_environment(record) | {"RAY_ADDRESS": record.head})
+
+
 def clean(name: str) -> None:
     """Remove whatever there is of the fabric called ``name``, also what a killed launcher left."""
     state = state_folder(name)
@@ -87,9 +100,8 @@ def clean(name: str) -> None:
 
 
 def _start(spec: ClusterSpec, state: Path, port: int, deadline: float, progress: Progress) -> FabricRecord:
-    (state / "cluster.yaml").write_text(dump(spec))
     (state / "ray-folders").write_text("\n".join(str(ray_folder(spec.name, node.name)) for node in spec.nodes))
-    token = make_token(state / "token")
+    make_token(state / "token")
     rig, hosts = _make_hosts(spec, state, progress)
     starts = _node_starts(spec, hosts, port)
     head = starts[spec.head.name]
@@ -97,8 +109,7 @@ def _start(spec: ClusterSpec, state: Path, port: int, deadline: float, progress:
     record = FabricRecord(spec.name, str(state), spec.hosts, head.head, url, {}, ready=False)
     if rig is not None:
         rig.forward({port: (head.name, port)})
-    own = ray_environment(token) | {FABRIC: str(state)} | ({RIG: str(record.rig)} if rig is not None else {})
-    environment = child_environment(own)
+    environment = child_environment(_own_environment(record))
 
     for batch in ([head], [start for start in starts.values() if start is not head]):
         for start in batch:
@@ -111,6 +122,11 @@ def _start(spec: ClusterSpec, state: Path, port: int, deadline: float, progress:
     ready = FabricRecord(spec.name, str(state), spec.hosts, head.head, url, record.supervisors, ready=True)
     ready.save()
     return ready
+
+
+def _own_environment(record: FabricRecord) -> dict[str, str]:
+    rig = {RIG: str(record.rig)} if record.hosts == "rig" else {}
+    return ray_environment(record.token) | {FABRIC: record.state} | rig
 
 
 def _make_hosts(spec: ClusterSpec, state: Path, progress: Progress) -> tuple[Rig | None, Mapping[str, Host]]:

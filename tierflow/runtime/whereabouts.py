@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ray
@@ -28,7 +28,8 @@ def whereabouts(of: Any, members: Sequence[Member]) -> Placement:
         FabricError: Ray does not know (yet).
     """
     if isinstance(of, ray.actor.ActorHandle):
-        look, key = _actor, of._actor_id.hex()
+        look: Callable[[str], tuple[str, str]] = _actor
+        key = of._actor_id.hex()
     elif isinstance(of, ray.ObjectRef):
         look, key = _task, of.task_id().hex()
     else:
@@ -46,10 +47,11 @@ def whereabouts(of: Any, members: Sequence[Member]) -> Placement:
 
 def reason(title: str, member: Member, members: Iterable[Member]) -> str:
     """Why a work of this title (see `Request.title`) is on this member, in words."""
-    request = _request(title)
+    everyone = tuple(members)
+    request = _request(title, everyone)
     if request.asked == "any node":
         return "asked for any node"
-    nodes = [node.name for node in eligible(request, members).nodes]
+    nodes = [node.name for node in eligible(request, everyone).nodes]
     if nodes == [member.name]:
         return f"asked for {request.asked}; {member.name} is the only node that fits"
     if request.tiers and member.tier != request.tiers[0]:
@@ -57,12 +59,15 @@ def reason(title: str, member: Member, members: Iterable[Member]) -> str:
     return f"asked for {request.asked}; {member.name} is one of {len(nodes)} nodes that fit"
 
 
-def _request(title: str) -> Request:
+def _request(title: str, members: Sequence[Member]) -> Request:
+    """What the title says was asked; its place is a node's name or, as no node has a site's name, a site."""
     place, slash, name = title.partition("/")
     if not slash:
         return Request(title)
     tiers, _, at = place.partition("@")
-    return Request(name, tuple(tiers.split("|")) if tiers != "any" else (), at or None)
+    is_node = any(member.name == at for member in members)
+    asked = tuple(tiers.split("|")) if tiers != "any" else ()
+    return Request(name, asked, site=None if is_node else at or None, node=at if is_node else None)
 
 
 def _actor(actor_id: str) -> tuple[str, str]:
