@@ -17,7 +17,13 @@ from tierflow.errors import FabricError
 from tierflow.runtime.record import FabricRecord
 from tierflow.runtime.settings import ray_environment
 
-__all__ = ["submit"]
+__all__ = ["inside", "submit"]
+
+STOP_WITHIN = 20.0
+"""How long (s) a job that is stopped gets to show what it has so far."""
+
+STOP_SIGNAL = {"RAY_JOB_STOP_SIGNAL": "SIGINT"}
+"""A job that is stopped sees Ctrl-C, as it would in a terminal (Ray's default is SIGTERM)."""
 
 EXCLUDED = [".git", ".venv", "build", "**/__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"]
 
@@ -37,7 +43,7 @@ def submit(
     Raises:
         FabricError: there is no such program, or the fabric does not take the job.
     """
-    inside = _inside(program, folder)
+    name = inside(program, folder)
     os.environ.pop("RAY_AUTH_TOKEN", None)  # another fabric's, and Ray would prefer it to the file
     os.environ.update(ray_environment(record.token))
     from ray.job_submission import JobStatus, JobSubmissionClient
@@ -47,10 +53,10 @@ def submit(
     try:
         client = JobSubmissionClient(record.dashboard)
         job = client.submit_job(
-            entrypoint=shlex.join(["python", "-u", str(inside), *arguments]),
-            runtime_env={"working_dir": str(folder), "excludes": EXCLUDED},
+            entrypoint=shlex.join(["python", "-u", str(name), *arguments]),
+            runtime_env={"working_dir": str(folder), "excludes": EXCLUDED, "env_vars": STOP_SIGNAL},
         )
-    except (RuntimeError, ConnectionError, ValueError) as error:
+    except (RuntimeError, OSError, ValueError) as error:
         raise FabricError(
             f"the fabric {record.name!r} did not take the job ({error})", "see `tierflow status`"
         ) from None
@@ -60,11 +66,15 @@ def submit(
             say(piece)
 
     try:
-        asyncio.run(follow())
-    except KeyboardInterrupt:
-        client.stop_job(job)
-        raise
-    info = client.get_job_info(job)
+        try:
+            asyncio.run(follow())
+        except KeyboardInterrupt:
+            client.stop_job(job)
+            asyncio.run(asyncio.wait_for(follow(), STOP_WITHIN))
+            raise
+        info = client.get_job_info(job)
+    except (RuntimeError, OSError, TimeoutError) as error:
+        raise FabricError(f"the fabric was lost while the job {job} ran ({error})", "see `tierflow status`") from None
     if info.driver_exit_code is not None:
         return int(info.driver_exit_code)
     if info.status != JobStatus.SUCCEEDED:
@@ -72,7 +82,12 @@ def submit(
     return 0
 
 
-def _inside(program: Path, folder: Path) -> Path:
+def inside(program: Path, folder: Path) -> Path:
+    """The program's path as the job sees it, below ``folder``.
+
+    Raises:
+        FabricError: there is no such program, or it is elsewhere.
+    """
     if not program.is_file():
         raise FabricError(f"there is no program {program}", "check the path")
     try:
