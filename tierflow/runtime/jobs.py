@@ -12,10 +12,14 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tierflow.errors import FabricError
 from tierflow.runtime.record import FabricRecord
 from tierflow.runtime.settings import ray_environment
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
 
 __all__ = ["inside", "submit"]
 
@@ -61,17 +65,8 @@ def submit(
             f"the fabric {record.name!r} did not take the job ({error})", "see `tierflow status`"
         ) from None
 
-    async def follow() -> None:
-        async for piece in client.tail_job_logs(job):
-            say(piece)
-
     try:
-        try:
-            asyncio.run(follow())
-        except KeyboardInterrupt:
-            client.stop_job(job)
-            asyncio.run(asyncio.wait_for(follow(), STOP_WITHIN))
-            raise
+        _follow(client, job, say)
         info = client.get_job_info(job)
     except (RuntimeError, OSError, TimeoutError) as error:
         raise FabricError(f"the fabric was lost while the job {job} ran ({error})", "see `tierflow status`") from None
@@ -80,6 +75,21 @@ def submit(
     if info.status != JobStatus.SUCCEEDED:
         raise FabricError(f"the job {job} ended as {info.status}: {info.message}", "see its log in the dashboard")
     return 0
+
+
+def _follow(client: JobSubmissionClient, job: str, say: Callable[[str], None]) -> None:
+    """Pass on the job's output to its end; on Ctrl-C stop the job and pass on what it still has to say."""
+
+    async def tail() -> None:
+        async for piece in client.tail_job_logs(job):
+            say(piece)
+
+    try:
+        asyncio.run(tail())
+    except KeyboardInterrupt:
+        client.stop_job(job)
+        asyncio.run(asyncio.wait_for(tail(), STOP_WITHIN))
+        raise
 
 
 def inside(program: Path, folder: Path) -> Path:
