@@ -49,9 +49,11 @@ browser:
 
 $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "tierflow needs Python 3.11: sudo apt-get install python3.11 python3.11-venv"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "venv is missing: sudo apt-get install python3.11-venv"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV) 2>/dev/null; } || \
+	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3.11-venv && $(PYTHON) -m venv $(VENV); } || \
+	{ rm -rf $(VENV); echo "venv is missing: sudo apt-get install python3.11-venv"; exit 1; }
 	@echo "installing what the project stands on (a minute, the first time)"
-	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,bench]'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	@# Of these two only the data files are read, so what their code needs is left out.
 	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps aeon river
 	@touch $@

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from benchmarks import dispatch
 from benchmarks.results import write
+from tierflow.cli.screen import reports_errors
 
 BENCHMARKS = {"C3": dispatch.run}
 
@@ -34,4 +35,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with reports_errors():
+        main()

@@ -35,7 +35,7 @@ def test_the_page_and_the_plots_are_those_of_the_files() -> None:
 
 def test_a_missed_bar_is_written_as_missed() -> None:
     assert "**missed**" in page([RESULT.model_copy(update={"met": False})])
-    assert "| calls: tierflow over plain Ray | 0.99 | 0.97 to 1.01 | x |" in page([RESULT])
+    assert "| calls: tierflow over plain Ray | 0.990 | 0.970 to 1.010 | x |" in page([RESULT])
 
 
 def test_a_result_has_enough_repeats_and_no_unknown_entry() -> None:

@@ -19,7 +19,7 @@ from tierflow.runtime.node import JOB_PORT, NodeStart
 from tierflow.runtime.record import FabricRecord, find, records
 from tierflow.runtime.status import NodeStatus, node_statuses
 from tierflow.topology import ClusterSpec, load
-from tierflow.units import show_bytes
+from tierflow.units import show_bytes, size
 
 __all__ = ["down", "join", "start", "status", "up"]
 
@@ -38,6 +38,8 @@ def up(
     record = start(spec, port=port, timeout=timeout)
     out.print(f"the fabric {record.name} is up: {len(record.supervisors)} nodes, dashboard at {record.dashboard}")
     out.print(f"the dashboard asks for the token in {record.token}", soft_wrap=True)
+    if spec.hosts == "machines":
+        out.print(f"copy {record.token} to each machine below, readable by its owner only", soft_wrap=True)
     for node in spec.nodes:
         if node.name not in record.supervisors:
             out.print(f"on {node.name}: {join_command(record, node)}", soft_wrap=True)
@@ -102,13 +104,15 @@ def join(
     address: Annotated[str, typer.Option(help="The address others reach this machine at.")] = "",
     cpus: Annotated[float | None, typer.Option(help="CPUs to offer; all there are by default.")] = None,
     gpus: Annotated[float, typer.Option(help="GPUs to offer.")] = 0.0,
+    memory: Annotated[str | None, typer.Option(help="For workers, e.g. '4 GiB'; Ray decides by default.")] = None,
     temp_dir: Annotated[str, typer.Option(help="Where Ray keeps sockets and logs; /tmp/ray by default.")] = "",
     print_unit: Annotated[bool, typer.Option("--print-unit", help="Print a systemd unit and do nothing.")] = False,
 ) -> None:
     """Make this machine a node of a fabric, in the foreground; join again whenever its Ray node ends."""
     token = token_file.expanduser().absolute()
     cores = float(os.cpu_count() or 1) if cpus is None else cpus
-    start = NodeStart(name, tier, site, head, address=address, cpus=cores, gpus=gpus, folder=temp_dir)
+    room = None if memory is None else size(memory)
+    start = NodeStart(name, tier, site, head, address=address, cpus=cores, gpus=gpus, memory=room, folder=temp_dir)
     if print_unit:
         out.print(systemd_unit(start, token), markup=False, soft_wrap=True, end="")
         return

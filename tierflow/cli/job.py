@@ -27,7 +27,9 @@ def submit(
 
 def follow(record: FabricRecord, program: Path, arguments: list[str] | None, folder: Path) -> int:
     """Run the program on the fabric, copying its log to standard output; its exit code."""
-    given = [argument for argument in arguments or [] if argument != "--"]
+    given = list(arguments or [])
+    if given[:1] == ["--"]:
+        given = given[1:]
 
     def show(piece: str) -> None:
         out.file.write(piece)

@@ -11,7 +11,7 @@ from tierflow.cli.fabric import start
 from tierflow.cli.job import follow
 from tierflow.cli.screen import say
 from tierflow.rig import missing_privilege
-from tierflow.runtime import launch
+from tierflow.runtime import jobs, launch
 from tierflow.runtime.node import JOB_PORT
 from tierflow.topology import load
 
@@ -29,11 +29,13 @@ def run(
     port: Annotated[int, typer.Option(help="Where the dashboard answers on 127.0.0.1.")] = JOB_PORT,
 ) -> None:
     """Start a fabric, run a program on it, take it down; end with the program's exit code."""
-    missing = missing_privilege()
+    jobs.inside(program, folder.resolve())
+    spec = load(file)
+    missing = missing_privilege() if spec.hosts == "rig" else None
     if missing is not None and unprivileged is not None:
         say.print(f"{file} needs what is missing here: {missing}; using {unprivileged} instead")
-        file = unprivileged
-    record = start(load(file), port=port)
+        spec = load(unprivileged)
+    record = start(spec, port=port)
     try:
         code = follow(record, program, arguments, folder)
     finally:

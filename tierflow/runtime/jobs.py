@@ -12,12 +12,22 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tierflow.errors import FabricError
 from tierflow.runtime.record import FabricRecord
 from tierflow.runtime.settings import ray_environment
 
-__all__ = ["submit"]
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+__all__ = ["inside", "submit"]
+
+STOP_WITHIN = 20.0
+"""How long (s) a job that is stopped gets to show what it has so far."""
+
+STOP_SIGNAL = {"RAY_JOB_STOP_SIGNAL": "SIGINT"}
+"""A job that is stopped sees Ctrl-C, as it would in a terminal (Ray's default is SIGTERM)."""
 
 EXCLUDED = [".git", ".venv", "build", "**/__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"]
 
@@ -37,7 +47,7 @@ def submit(
     Raises:
         FabricError: there is no such program, or the fabric does not take the job.
     """
-    inside = _inside(program, folder)
+    name = inside(program, folder)
     os.environ.pop("RAY_AUTH_TOKEN", None)  # another fabric's, and Ray would prefer it to the file
     os.environ.update(ray_environment(record.token))
     from ray.job_submission import JobStatus, JobSubmissionClient
@@ -47,24 +57,19 @@ def submit(
     try:
         client = JobSubmissionClient(record.dashboard)
         job = client.submit_job(
-            entrypoint=shlex.join(["python", "-u", str(inside), *arguments]),
-            runtime_env={"working_dir": str(folder), "excludes": EXCLUDED},
+            entrypoint=shlex.join(["python", "-u", str(name), *arguments]),
+            runtime_env={"working_dir": str(folder), "excludes": EXCLUDED, "env_vars": STOP_SIGNAL},
         )
-    except (RuntimeError, ConnectionError, ValueError) as error:
+    except (RuntimeError, OSError, ValueError) as error:
         raise FabricError(
             f"the fabric {record.name!r} did not take the job ({error})", "see `tierflow status`"
         ) from None
 
-    async def follow() -> None:
-        async for piece in client.tail_job_logs(job):
-            say(piece)
-
     try:
-        asyncio.run(follow())
-    except KeyboardInterrupt:
-        client.stop_job(job)
-        raise
-    info = client.get_job_info(job)
+        _follow(client, job, say)
+        info = client.get_job_info(job)
+    except (RuntimeError, OSError, TimeoutError) as error:
+        raise FabricError(f"the fabric was lost while the job {job} ran ({error})", "see `tierflow status`") from None
     if info.driver_exit_code is not None:
         return int(info.driver_exit_code)
     if info.status != JobStatus.SUCCEEDED:
@@ -72,7 +77,27 @@ def submit(
     return 0
 
 
-def _inside(program: Path, folder: Path) -> Path:
+def _follow(client: JobSubmissionClient, job: str, say: Callable[[str], None]) -> None:
+    """Pass on the job's output to its end; on Ctrl-C stop the job and pass on what it still has to say."""
+
+    async def tail() -> None:
+        async for piece in client.tail_job_logs(job):
+            say(piece)
+
+    try:
+        asyncio.run(tail())
+    except KeyboardInterrupt:
+        client.stop_job(job)
+        asyncio.run(asyncio.wait_for(tail(), STOP_WITHIN))
+        raise
+
+
+def inside(program: Path, folder: Path) -> Path:
+    """The program's path as the job sees it, below ``folder``.
+
+    Raises:
+        FabricError: there is no such program, or it is elsewhere.
+    """
     if not program.is_file():
         raise FabricError(f"there is no program {program}", "check the path")
     try:

@@ -11,6 +11,7 @@ from tierflow.runtime.record import FabricRecord
 from tierflow.runtime.settings import child_environment, ray_environment, read_token
 from tierflow.runtime.supervise import Supervisor
 from tierflow.topology import NodeSpec
+from tierflow.units import show_size
 
 __all__ = ["join_command", "systemd_unit", "watch"]
 
@@ -28,8 +29,10 @@ def watch(start: NodeStart, token: Path) -> Supervisor:
 def join_command(record: FabricRecord, node: NodeSpec) -> str:
     """What to type on the machine of ``node``, once the token file was copied there."""
     words = ["tierflow", "join", "--head", record.head, "--tier", node.tier, "--site", node.site, "--name", node.name]
-    if node.address:
-        words += ["--address", node.address]
+    words += ["--cpus", str(node.cpus), "--token-file", "token"]
+    words += ["--gpus", str(node.gpus)] if node.gpus else []
+    words += ["--memory", show_size(node.memory)] if node.memory else []
+    words += ["--address", node.address] if node.address else []
     return shlex.join(words)
 
 
@@ -38,6 +41,7 @@ def systemd_unit(start: NodeStart, token: Path) -> str:
     words = [sys.executable, "-m", "tierflow", "join", "--head", start.head, "--tier", start.tier]
     words += ["--site", start.site, "--name", start.name, "--token-file", str(token), "--cpus", f"{start.cpus:g}"]
     words += ["--gpus", f"{start.gpus:g}"] if start.gpus else []
+    words += ["--memory", f"{start.memory} B"] if start.memory else []
     words += ["--address", start.address] if start.address else []
     words += ["--temp-dir", start.folder] if start.folder else []
     return f"""\

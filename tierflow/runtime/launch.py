@@ -31,6 +31,8 @@ Progress = Callable[[str, str], None]
 WORKER_PORTS = range(10002, 20000)
 """The ports that `ray start` hands out to workers where it is told no others."""
 
+ANOTHER_HEAD = "end what listens there; another fabric of yours ends with `tierflow down --all`"
+
 POLL = 0.3
 """Seconds between two looks at which nodes have come up."""
 
@@ -57,7 +59,7 @@ def up(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = 180.0, progr
     clean(spec.name)
     if port in WORKER_PORTS:
         raise FabricError(f"port {port} is one that Ray gives to its workers", "name another with --port")
-    _port_must_be_free("127.0.0.1", port)
+    _port_must_be_free("127.0.0.1", port, "end what listens there, or name another port with --port")
     state.mkdir(parents=True, mode=0o700)
     (state / "cluster.yaml").write_text(dump(spec))
     url = f"http://127.0.0.1:{port}"
@@ -97,6 +99,9 @@ def clean(name: str) -> None:
         for folder in folders.read_text().splitlines():
             shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(state, ignore_errors=True)
+    for empty in (state.parent / "ray", state.parent):
+        with suppress(OSError):  # not empty: another fabric is in it
+            empty.rmdir()
 
 
 def _start(spec: ClusterSpec, state: Path, port: int, deadline: float, progress: Progress) -> FabricRecord:
@@ -138,11 +143,11 @@ def _make_hosts(spec: ClusterSpec, state: Path, progress: Progress) -> tuple[Rig
         return rig, rig.hosts
     if spec.hosts == "local":
         hosts = local_hosts(spec)
-        _port_must_be_free(hosts[spec.head.name].address, HEAD_PORT)
+        _port_must_be_free(hosts[spec.head.name].address, HEAD_PORT, ANOTHER_HEAD)
         return None, hosts
     address = spec.head.address or ""
     _address_must_be_ours(spec.head.name, address)
-    _port_must_be_free(address, HEAD_PORT)
+    _port_must_be_free(address, HEAD_PORT, ANOTHER_HEAD)
     return None, {spec.head.name: LocalHost(spec.head.name, address)}
 
 
@@ -247,16 +252,13 @@ def _is_marked(process: psutil.Process, state: str) -> bool:
     return False
 
 
-def _port_must_be_free(address: str, port: int) -> None:
+def _port_must_be_free(address: str, port: int, mend: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise FabricError(
-                f"port {port} of {address} is taken ({error.strerror})",
-                "end what listens there, or name another port with --port",
-            ) from None
+            raise FabricError(f"port {port} of {address} is taken ({error.strerror})", mend) from None
 
 
 def _address_must_be_ours(name: str, address: str) -> None:

@@ -47,6 +47,7 @@ class Membership:
         self._read, self._clock = read, clock
         self._lock = threading.Lock()
         self._known: Snapshot | None = None
+        self._version = 0
         self._reading: _Reading | None = None
 
     def latest(self) -> Snapshot:
@@ -83,6 +84,7 @@ class Membership:
         """Know nothing again: this process has left the fabric or joined another."""
         with self._lock:
             self._known = self._reading = None
+            self._version += 1
 
     def _begin(self) -> _Reading:
         with self._lock:
@@ -101,9 +103,9 @@ class Membership:
             if self._reading is reading:
                 self._reading = None
                 if members is not None:
-                    old = self._known
-                    version = 0 if old is None else old.version + (old.members != members)
-                    self._known = Snapshot(members, version, self._clock() + MAX_AGE)
+                    if self._known is not None and self._known.members != members:
+                        self._version += 1
+                    self._known = Snapshot(members, self._version, self._clock() + MAX_AGE)
         reading.done.set()
 
 

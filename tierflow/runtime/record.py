@@ -84,7 +84,7 @@ def records() -> list[FabricRecord]:
 
 def rig_folders() -> list[Path]:
     """The folder of each rig on this machine, with or without a fabric on it, by name."""
-    return sorted(path.parent for path in root_folder().glob("*/rig/control.sock"))
+    return sorted(path.parent for path in root_folder().glob("*/rig/rig.json"))
 
 
 def find(name: str | None) -> FabricRecord:

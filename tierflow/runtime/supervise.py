@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -137,11 +138,12 @@ class _Family:
 
     def end(self) -> None:
         for member in self._members:
-            if member.is_running():
+            with suppress(psutil.NoSuchProcess):
                 member.terminate()
         _, alive = psutil.wait_procs(self._members, timeout=STOP_WITHIN)
         for member in alive:
-            member.kill()
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
 
 
 def main() -> None:
