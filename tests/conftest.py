@@ -1,10 +1,21 @@
-"""Settings that Ray reads once in a process, at its first import or first use: they are made here, before any."""
+"""Settings that hold for every test.
+
+Those that Ray reads once in a process, at its first import or first use, are made here, before any. Properties are
+tested with the same examples each time, so that a run says something of the change and not of the day; look for more
+with ``pytest --hypothesis-profile=search``.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 
+from hypothesis import settings
+
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=2000, deadline=None)
+settings.load_profile("same")
