@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tierflow.cost.curve import Curve, size_class
 
-sizes, amounts = st.floats(0.0, 1e10), st.floats(1e-6, 1e4)
+sizes = st.integers(0, 10**10).map(float)  # whole bytes
+amounts = st.floats(1e-6, 1e4)
 
 
 def learned(samples: list[tuple[float, float]]) -> Curve:
