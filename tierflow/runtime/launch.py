@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -62,10 +62,10 @@ def up(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = 180.0, progr
     _port_must_be_free("127.0.0.1", port, "end what listens there, or name another port with --port")
     state.mkdir(parents=True, mode=0o700)
     (state / "cluster.yaml").write_text(dump(spec))
-    url = f"http://127.0.0.1:{port}"
-    FabricRecord(spec.name, str(state), spec.hosts, "", url, {}, ready=False).save()  # so that `down` finds the rest
+    draft = FabricRecord(spec.name, str(state), spec.hosts, "", f"http://127.0.0.1:{port}", {}, ready=False)
+    draft.save()  # so that `down` finds whatever is made from here on
     try:
-        return _start(spec, state, port, time.monotonic() + timeout, progress)
+        return _start(spec, draft, port, time.monotonic() + timeout, progress)
     except BaseException:
         progress(spec.name, "taking down what was started")
         clean(spec.name)
@@ -104,14 +104,14 @@ def clean(name: str) -> None:
             empty.rmdir()
 
 
-def _start(spec: ClusterSpec, state: Path, port: int, deadline: float, progress: Progress) -> FabricRecord:
+def _start(spec: ClusterSpec, draft: FabricRecord, port: int, deadline: float, progress: Progress) -> FabricRecord:
+    state = Path(draft.state)
     (state / "ray-folders").write_text("\n".join(str(ray_folder(spec.name, node.name)) for node in spec.nodes))
     make_token(state / "token")
     rig, hosts = _make_hosts(spec, state, progress)
     starts = _node_starts(spec, hosts, port)
     head = starts[spec.head.name]
-    url = f"http://127.0.0.1:{port}"
-    record = FabricRecord(spec.name, str(state), spec.hosts, head.head, url, {}, ready=False)
+    record = replace(draft, head=head.head)
     if rig is not None:
         rig.forward({port: (head.name, port)})
     environment = child_environment(_own_environment(record))
@@ -124,7 +124,7 @@ def _start(spec: ClusterSpec, state: Path, port: int, deadline: float, progress:
         _wait_for(record, [start.name for start in batch], deadline, progress)
     if rig is not None:
         _slow_down(rig, spec.nodes)
-    ready = FabricRecord(spec.name, str(state), spec.hosts, head.head, url, record.supervisors, ready=True)
+    ready = replace(record, ready=True)
     ready.save()
     return ready
 
