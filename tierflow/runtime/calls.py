@@ -11,10 +11,12 @@ from typing import Any
 import ray
 
 from tierflow.errors import FabricError
-from tierflow.planning import eligible, no_placement
+from tierflow.planning import Eligible, eligible, no_placement
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.flows import ActorNode, TaskNode
+from tierflow.runtime.guide import Guide, can_choose
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
+from tierflow.runtime.starters import Starters, options_of
 from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
 from tierflow.runtime.work import Placement, Ready, Work
@@ -36,6 +38,7 @@ class RayFabric:
     def __init__(self) -> None:
         self._membership = Membership(read_members)
         self._cluster = ""
+        self._guide: Guide | None = None
 
     def start(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submit a task or create an actor; the reference, generator of references or handle that Ray gives.
@@ -48,7 +51,9 @@ class RayFabric:
         if ready is None or monotonic() >= ready.until or not ray.is_initialized():
             ready = self._prepare(work)
         carry_arrow()
-        return ready.start(*args, **kwargs)
+        if self._guide is None or not ready.chosen:
+            return ready.start(*args, **kwargs)
+        return self._guide.start(work, ready, args, kwargs)
 
     def bind(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Add the work to a flow: a Ray DAG node, checked and started when the flow is executed."""
@@ -57,11 +62,13 @@ class RayFabric:
             return self.start(work, args, kwargs)
 
         node = ActorNode if isinstance(work.body, type) else TaskNode
-        return node(start, work.body, args, kwargs, dict(_options(work)))
+        return node(start, work.body, args, kwargs, options_of(work))
 
     def get(self, refs: Any, *, timeout: float | None = None) -> Any:
         """`ray.get`."""
         self._join()
+        if self._guide is not None and isinstance(refs, ray.ObjectRef):
+            return self._guide.get(refs, timeout)
         return ray.get(refs, timeout=timeout)
 
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
@@ -74,7 +81,10 @@ class RayFabric:
         """`ray.put`."""
         self._join()
         carry_arrow()
-        return ray.put(value)
+        ref = ray.put(value)
+        if self._guide is not None:
+            self._guide.keeps(ref, value)
+        return ref
 
     def members(self) -> tuple[Member, ...]:
         """The nodes now, with what is free on each."""
@@ -94,19 +104,26 @@ class RayFabric:
         self._join()
         snapshot = self._membership.latest()
         ready = work.ready
-        if ready is None or ready.version != snapshot.version:
-            snapshot = self._checked(work, snapshot)
         if ready is None:
-            ready = work.ready = Ready(_remote(work).remote, 0, 0.0)
+            ways = Starters(work)
+            ready = work.ready = Ready(ways.anywhere(), ways, chosen=self._guide is not None and can_choose(work))
+        if ready.version != snapshot.version:
+            snapshot, found = self._checked(work, snapshot)
+            ready.refused = {refusal.node: refusal.reason for refusal in found.refusals}
+            ready.skip = 0
+            if self._guide is not None:
+                self._guide.meet(snapshot.members)
         ready.version, ready.until = snapshot.version, max(snapshot.until, monotonic() + MAX_AGE / 4)
         return ready
 
-    def _checked(self, work: Work, snapshot: Snapshot) -> Snapshot:
-        if not eligible(work.request, snapshot.members).nodes:
+    def _checked(self, work: Work, snapshot: Snapshot) -> tuple[Snapshot, Eligible]:
+        found = eligible(work.request, snapshot.members)
+        if not found.nodes:
             snapshot = self._membership.fresh()
-            if not eligible(work.request, snapshot.members).nodes:
+            found = eligible(work.request, snapshot.members)
+            if not found.nodes:
                 raise no_placement(work.request, snapshot.members)
-        return snapshot
+        return snapshot, found
 
     def _join(self) -> None:
         if not ray.is_initialized():
@@ -114,6 +131,9 @@ class RayFabric:
         cluster = ray.get_runtime_context().gcs_address
         if cluster != self._cluster:
             self._membership.forget()
+            if self._guide is not None:
+                self._guide.close()
+            self._guide = Guide.open(self._membership.latest().members)
             self._cluster = cluster
 
 
@@ -142,23 +162,3 @@ def _knock(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal() and "://" not in address:
         socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
-
-
-def _remote(work: Work) -> Any:
-    """Ray's remote function or actor class of the work; `ray.remote` also checks the options' values."""
-    return ray.remote(**_options(work))(work.body)
-
-
-def _options(work: Work) -> Mapping[str, Any]:
-    """The work's options as Ray takes them: its own, a name that says where, and the labels in order of preference."""
-    options = dict(work.options)
-    selectors = work.request.selectors
-    if selectors:
-        options["label_selector"] = dict(selectors[0])
-    if len(selectors) > 1:
-        options["fallback_strategy"] = [{"label_selector": dict(selector)} for selector in selectors[1:]]
-    if not isinstance(work.body, type):
-        options["name"] = work.request.title
-    # Ray takes no empty call of `ray.remote()`, and this is its default.
-    options.setdefault("enable_task_events", True)
-    return options
