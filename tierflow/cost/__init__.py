@@ -6,10 +6,11 @@ number has a unit, a source and a standard deviation. `Links` turns watched tran
 
 from __future__ import annotations
 
-from tierflow.cost.call import Call, Input, Prediction, Stay, Variant, predict
+from tierflow.cost.call import Call, Input, Stay, Variant
 from tierflow.cost.codec import RAW, Codec
 from tierflow.cost.estimate import Estimate, Unit
 from tierflow.cost.links import Links, Probe, Transfer
+from tierflow.cost.prediction import Prediction, predict
 from tierflow.cost.profile import Profile, Profiles
 from tierflow.cost.queue import IDLE, Queue, wait
 

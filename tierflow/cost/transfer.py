@@ -8,7 +8,7 @@ Congestion Avoidance Algorithm", 1997).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tierflow.cost.energy import JOULES_PER_BYTE
 from tierflow.cost.estimate import Estimates, Floats
 from tierflow.topology.column import Source
-from tierflow.topology.conditions import Conditions
+from tierflow.topology.conditions import Conditions, Fixed
 
 __all__ = ["FIRST_WINDOW", "INLINE", "Way", "rate_of", "send_time", "way"]
 
@@ -56,12 +56,16 @@ class Way:
     apart: NDArray[np.bool_]
     source: NDArray[np.int8]
 
+    def narrowed(self, at: slice) -> Way:
+        """The paths of some of the nodes only."""
+        return Way(*(getattr(self, column.name)[at] for column in fields(self)))
+
 
 @lru_cache(maxsize=256)
 def way(conditions: Conditions, vertex: str, *, inward: bool = False) -> Way:
     """The paths from a vertex (a node or a site) to each node or, `inward`, from each node to it."""
     routes = conditions.fixed.routes(vertex, inward=inward)
-    links = conditions.topology.links
+    price, radio = _tariff(conditions.fixed, vertex, inward)
     declared = conditions.rate.source == Source.DECLARED
     rate = conditions.rate.value * np.where(declared, GOODPUT, 1.0)
     share = conditions.rate.deviation / conditions.rate.value
@@ -76,12 +80,20 @@ def way(conditions: Conditions, vertex: str, *, inward: bool = False) -> Way:
         doubt=doubt,
         first=np.maximum(routes.total(1 / rate) - 1 / slowest, 0.0),
         keep=np.exp(routes.total(np.log1p(-conditions.loss.value))),
-        price=routes.total(np.array([link.price for link in links])),
-        radio=routes.total(np.array([JOULES_PER_BYTE[link.radio] for link in links])),
+        price=price,
+        radio=radio,
         open=routes.reached & (routes.total((~conditions.up).astype(np.float64)) == 0),
         apart=np.isfinite(slowest),
         source=np.minimum(routes.least(source), Source.LEARNED).astype(np.int8),
     )
+
+
+@lru_cache(maxsize=256)
+def _tariff(fixed: Fixed, vertex: str, inward: bool) -> tuple[Floats, Floats]:
+    """Dollars and joules per byte on the paths between a vertex and each node, which no measurement changes."""
+    routes, links = fixed.routes(vertex, inward=inward), fixed.topology.links
+    price = routes.total(np.array([link.price for link in links]))
+    return price, routes.total(np.array([JOULES_PER_BYTE[link.radio] for link in links]))
 
 
 def send_time(size: Floats | float, out: Way, round_trip: Floats, window: float = FIRST_WINDOW) -> Estimates:
