@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from tierflow.cost import Probe, Profiles, Transfer
 from tierflow.cost.attribution import Dispatch
@@ -28,7 +29,7 @@ class Sample:
     result: float
 
 
-Watched = Transfer | Probe | Dispatch
+Watched: TypeAlias = Transfer | Probe | Dispatch
 """What says something of a link or of a node's dispatch."""
 
 
@@ -63,12 +64,13 @@ def changes(conditions: Conditions, since: int) -> tuple[dict[str, NodeChange], 
 
     nodes, links = {}, {}
     for name, at in conditions.fixed.nodes.items():
-        node = NodeChange(*(value(getattr(conditions, column), at) for column in ("speed", "busy")))
-        node = replace(node, dispatch=value(conditions.dispatch, at))
+        speed, busy, dispatch = (value(column, at) for column in (conditions.speed, conditions.busy, conditions.dispatch))
+        node = NodeChange(speed=speed, busy=busy, dispatch=dispatch)
         if node != NodeChange():
             nodes[name] = node
     for name, at in conditions.fixed.links.items():
-        link = LinkChange(*(value(getattr(conditions, column), at) for column in ("rate", "delay", "loss")))
+        rate, delay, loss = (value(column, at) for column in (conditions.rate, conditions.delay, conditions.loss))
+        link = LinkChange(rate=rate, delay=delay, loss=loss)
         if link != LinkChange():
             links[name] = link
     return nodes, links
