@@ -75,7 +75,7 @@ def hardware() -> Hardware:
 
 
 def _cpu_model() -> str:
-    """"model name" of x86, "Model" of a Raspberry Pi, otherwise the architecture."""
+    """ "model name" of x86, "Model" of a Raspberry Pi, otherwise the architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

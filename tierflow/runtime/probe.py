@@ -18,7 +18,10 @@ from tierflow.topology.column import Source, Value
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FIRST_SIZE", "LAST_SIZE", "batch", "rate", "round_trip"]
+__all__ = ["FIRST_SIZE", "LAST_SIZE", "Send", "batch", "rate", "round_trip"]
+
+Send = Callable[[int], tuple[int, float]]
+"""Carries so many bytes over a path; how many arrived, and in how many seconds."""
 
 FIRST_SIZE, LAST_SIZE = 64 * 1024, 4 * 1024 * 1024
 """Bytes of the first and of the largest payload that a probe sends; each is twice the one before."""
@@ -53,7 +56,7 @@ def batch(size: int) -> pa.RecordBatch:
     return pa.record_batch({"bytes": pa.Array.from_buffers(pa.uint8(), size, [None, pa.py_buffer(os.urandom(size))])})
 
 
-def rate(send: Callable[[int], tuple[int, float]], round_trip: float) -> Value | None:
+def rate(send: Send, round_trip: float) -> Value | None:
     """The rate (bytes per second) of the path that `send` sends a payload over.
 
     Sizes double until a transfer is long enough to tell the rate from the wait for acknowledgements. A payload of a
@@ -61,7 +64,7 @@ def rate(send: Callable[[int], tuple[int, float]], round_trip: float) -> Value |
     where the object is, the delay): that is taken off each.
 
     Args:
-        send: carries as many bytes and says how many arrived in how many seconds.
+        send: carries a payload over the path.
         round_trip: of the path, in seconds.
 
     Returns:
