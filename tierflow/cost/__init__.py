@@ -7,6 +7,7 @@ what was seen into conditions.
 
 from __future__ import annotations
 
+from tierflow.cost.attribution import Dispatch, Outcome, attribute
 from tierflow.cost.call import Call, Input, Stay, Variant
 from tierflow.cost.codec import RAW, Codec
 from tierflow.cost.estimate import Estimate, Unit
@@ -20,8 +21,10 @@ __all__ = [
     "RAW",
     "Call",
     "Codec",
+    "Dispatch",
     "Estimate",
     "Input",
+    "Outcome",
     "Prediction",
     "Probe",
     "Profile",
@@ -32,6 +35,7 @@ __all__ = [
     "Unit",
     "Variant",
     "Watched",
+    "attribute",
     "predict",
     "wait",
 ]

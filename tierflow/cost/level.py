@@ -19,9 +19,9 @@ DRIFT = 2e-4
 """Variance of the logarithm that a second adds: about 11 % in a minute."""
 QUIET, LOUD = 0.03**2, 0.15**2
 """The least and the most variance of the logarithm that passes for noise."""
-GATE = 3.0
+GATE = 4.0
 """Standard deviations beyond which a sample is a step, not noise."""
-PACE = 0.1
+PACE = 0.03
 """How fast the noise is learned."""
 
 

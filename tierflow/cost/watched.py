@@ -109,9 +109,7 @@ class Watched:
         }
         return replace(self, delays=levels), conditions.changed(links=changes)
 
-    def dispatched(
-        self, node: str, seconds: float, ended: float, conditions: Conditions
-    ) -> tuple[Watched, Conditions]:
+    def dispatched(self, node: str, seconds: float, ended: float, conditions: Conditions) -> tuple[Watched, Conditions]:
         """What is known after a call to a node whose dispatch took `seconds`, seen at `ended` (any steady clock).
 
         The time of one dispatch spreads widely, and a first one may start a process: so a step counts only from its
