@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tierflow.cost.call import Call
 from tierflow.cost.codec import Codec
+from tierflow.cost.dispatch import dispatch_time
 from tierflow.cost.moves import Move, moves
 from tierflow.cost.transfer import FIRST_WINDOW, SEGMENT
 from tierflow.cost.watched import Transfer
@@ -76,8 +77,9 @@ def attribute(
     if outcome.crowded or not 0 <= outcome.compute < outcome.total < math.inf:
         return None
     at = conditions.fixed.nodes[node]
-    travel = [move for move in moves(call, codec, outcome.result, conditions, slice(at, at + 1)) if not move.later]
-    dispatch = conditions.dispatch.at(at)
+    here = slice(at, at + 1)
+    travel = [move for move in moves(call, codec, outcome.result, conditions, here) if not move.later]
+    dispatch = dispatch_time(conditions, here).at(0)
     known = sum(float(move.lag.value[0] + move.packing.value[0] + move.sending.value[0]) for move in travel)
     left = outcome.total - outcome.compute - known
     off = left - dispatch.value

@@ -9,7 +9,7 @@ A patient level waits for a second sample before it believes a step: for what ha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tierflow.topology.column import Source, Value
 
@@ -72,11 +72,6 @@ class Level:
         variance = self.variance + DRIFT * max(now - self.time, 0.0)
         mean = math.exp(self.mean)
         return Value(mean, mean * math.sqrt(variance), source)
-
-    def sample(self, now: float) -> Value:
-        """What one more sample at `now` (seconds) would show: its deviation is that of the level and of the noise."""
-        level = self.value(now)
-        return replace(level, deviation=math.hypot(level.deviation, level.value * math.sqrt(self.noise)))
 
     def _at(self, mean: float, variance: float, noise: float, now: float, other: float | None = None) -> Level:
         return Level(mean, variance, noise, now, other, self.loud, self.patient)

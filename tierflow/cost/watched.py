@@ -63,8 +63,8 @@ class Watched:
     def transferred(self, seen: Transfer, conditions: Conditions) -> tuple[Watched, Conditions]:
         """What is known after a transfer.
 
-        A path is as fast as its slowest link. So a transfer that was faster than a link of its path was taken to be raises
-        that link; one that was slower than all of them lowers the slowest. One that was application-limited
+        A path is as fast as its slowest link. So a transfer that was faster than a link of its path was taken to be
+        raises that link; one that was slower than all of them lowers the slowest. One that was application-limited
         can only raise. Where a link that was taken to be fast has become the slowest, the wrong one is lowered, until
         a transfer on another path raises it again: one path alone cannot tell.
         """
@@ -112,8 +112,8 @@ class Watched:
     def dispatched(self, node: str, seconds: float, ended: float, conditions: Conditions) -> tuple[Watched, Conditions]:
         """What is known after a call to a node whose dispatch took `seconds`, seen at `ended` (any steady clock).
 
-        The time of one dispatch spreads widely, and a first one may start a process: so a step counts only from its
-        second sample on, and the deviation in the conditions is that of one dispatch.
+        The time of one dispatch spreads widely, and now and then one starts a process: so a step counts only from its
+        second sample on.
 
         Raises:
             KeyError: no node has that name.
@@ -125,9 +125,9 @@ class Watched:
             level = Level.known(before, ended, DISPATCH_LOUD, patient=True)
         level = level.observed(max(seconds, LEAST_DELAY), ended)
         after = replace(self, dispatches={**self.dispatches, node: level})
-        if not _matters(level.value(ended), known, level.sample(ended)):
+        if not _matters(level.value(ended), known):
             return after, conditions
-        return after, conditions.changed({node: NodeChange(dispatch=level.sample(ended))})
+        return after, conditions.changed({node: NodeChange(dispatch=level.value(ended))})
 
 
 def _delay(path: tuple[int, ...], conditions: Conditions) -> float:
@@ -148,9 +148,7 @@ def _moved(levels: Mapping[str, Level], before: Mapping[str, Level]) -> list[tup
     return [(name, level) for name, level in levels.items() if level is not before.get(name)]
 
 
-def _matters(level: Value, old: Value, shown: Value | None = None) -> bool:
-    """Whether a level is worth a version: it would be `shown` (itself, if not given) in place of `old`."""
-    new = shown or level
+def _matters(new: Value, old: Value) -> bool:
     surer = new.deviation * old.value < old.deviation * new.value / 2
-    sway = max(SHOWN * old.value, SWAY * level.deviation)
+    sway = max(SHOWN * old.value, SWAY * new.deviation)
     return surer or old.source == Source.DECLARED or abs(new.value - old.value) > sway
