@@ -16,7 +16,7 @@ import numpy as np
 from tierflow.cost.call import Call, Input
 from tierflow.cost.codec import Codec, codec_time
 from tierflow.cost.estimate import Estimates, Floats
-from tierflow.cost.transfer import INLINE, Way, send_time, way
+from tierflow.cost.transfer import INLINE, Way, send_time, usable_rate, way
 from tierflow.topology.conditions import Conditions
 
 __all__ = ["EVERY", "MESSAGE", "Move", "moves"]
@@ -54,6 +54,11 @@ class Move:
     def sending(self) -> Estimates:
         """Seconds from the first byte that leaves to the last that arrives, without delay."""
         return send_time(self.size, self.path, self.round_trip)
+
+    @property
+    def carrying(self) -> Floats:
+        """Seconds that the slowest link of the path is busy with the bytes."""
+        return self.size / usable_rate(self.path, self.round_trip)
 
 
 def moves(call: Call, codec: Codec, result: float, conditions: Conditions, at: slice = EVERY) -> tuple[Move, ...]:

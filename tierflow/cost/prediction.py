@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tierflow.cost.call import Call
 from tierflow.cost.codec import Codec
+from tierflow.cost.dispatch import dispatch_time
 from tierflow.cost.energy import compute_energy, transfer_energy
 from tierflow.cost.estimate import Estimates
 from tierflow.cost.money import compute_money, transfer_money
@@ -52,7 +53,7 @@ def predict(call: Call, codec: Codec, profile: Profile, conditions: Conditions) 
     Raises:
         KeyError: the caller or the place of an input is no vertex of the topology.
     """
-    fixed, dispatch = conditions.fixed, conditions.dispatch
+    fixed = conditions.fixed
     compute = profile.compute(conditions, call.size)
     share = np.minimum(call.cpus / np.maximum(fixed.cpus, 1.0), 1.0)
     transfer, packing = (Estimates.none("s", len(fixed.cpus)) for _ in range(2))
@@ -69,7 +70,7 @@ def predict(call: Call, codec: Codec, profile: Profile, conditions: Conditions) 
         compute,
         transfer,
         packing,
-        Estimates.of("s", dispatch.value, np.square(dispatch.deviation), dispatch.source),
+        dispatch_time(conditions),
         Estimates.of("B", size, 0.0, Source.LEARNED),
         energy,
         money,

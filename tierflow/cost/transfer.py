@@ -19,7 +19,7 @@ from tierflow.cost.estimate import Estimates, Floats
 from tierflow.topology.column import Source
 from tierflow.topology.conditions import Conditions, Fixed
 
-__all__ = ["FIRST_WINDOW", "INLINE", "Way", "rate_of", "send_time", "way"]
+__all__ = ["FIRST_WINDOW", "INLINE", "Way", "rate_of", "send_time", "usable_rate", "way"]
 
 INLINE = 100 * 1024
 """Bytes up to which Ray carries an argument or a result inside the call's own messages."""
@@ -106,7 +106,7 @@ def send_time(size: Floats | float, out: Way, round_trip: Floats, window: float 
         window: bytes that may be under way at the start; that of a stream that has just sent is larger.
     """
     size = np.broadcast_to(np.asarray(size, np.float64), out.rate.shape)
-    rate = _bounded_by_loss(out, round_trip)
+    rate = usable_rate(out, round_trip)
     time = _stream_time(size, rate, round_trip, window) + np.minimum(size, SEGMENT) * out.first
     return Estimates.of("s", time, np.square(size / rate) * out.doubt, out.source)
 
@@ -132,7 +132,8 @@ def rate_of(size: float, seconds: float, round_trip: float, window: float = FIRS
         rounds, sent = rounds + 1, sent + step
 
 
-def _bounded_by_loss(out: Way, round_trip: Floats) -> Floats:
+def usable_rate(out: Way, round_trip: Floats) -> Floats:
+    """Bytes per second that paths carry once a stream fills them: their slowest link, bounded by loss."""
     lost = 1.0 - out.keep
     with np.errstate(divide="ignore"):
         most = SEGMENT * np.sqrt(1.5) / (np.maximum(round_trip, 1e-6) * np.sqrt(lost))
