@@ -18,6 +18,7 @@ from tierflow.cost.profile import Profiles
 from tierflow.errors import Refusal
 from tierflow.planning.constraints import Rule, rules
 from tierflow.planning.policy import Policy
+from tierflow.topology.column import Source
 from tierflow.topology.conditions import Conditions
 
 __all__ = ["Alternative", "Option", "Ranking", "Table", "rank"]
@@ -50,7 +51,7 @@ class Option:
 class Alternative:
     """One way to run a call, spelled out: what it would cost in its parts and in all, and what rules it out if so.
 
-    `queue` is the wait for a core, `packing` the codec's time, `size` the bytes that leave a node; `cost` is in the
+    `dispatch` is a call's fixed part, `queue` is the wait for a core, `packing` the codec's time, `size` the bytes that leave a node; `cost` is in the
     policy's weights.
     """
 
@@ -61,6 +62,7 @@ class Alternative:
     codec: str
     compute: Estimate
     transfer: Estimate
+    dispatch: Estimate
     queue: Estimate
     packing: Estimate
     size: Estimate
@@ -72,7 +74,8 @@ class Alternative:
     @property
     def time(self) -> float:
         """Seconds from the call to its result."""
-        return self.compute.value + self.transfer.value + self.queue.value + self.packing.value
+        parts = (self.compute, self.transfer, self.dispatch, self.queue, self.packing)
+        return sum(part.value for part in parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +137,7 @@ class Ranking:
             row.codec.name,
             compute,
             predicted.transfer.at(at),
+            Estimate(0.0, 0.0, "s", Source.LEARNED),
             Estimate(waited, waited * compute.deviation / compute.value, "s", compute.source),
             predicted.codec.at(at),
             predicted.size.at(at),
