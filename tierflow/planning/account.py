@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -13,6 +13,9 @@ from tierflow.planning.choose import Choice
 from tierflow.planning.comparison import USABLE, short
 
 __all__ = ["CallRecord", "Made", "Observed", "table_of", "waits"]
+
+LONGEST = 200
+"""Characters of an error that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,20 @@ class CallRecord:
     @classmethod
     def of(cls, made: Made, observed: Observed | None = None, ranking: str = "", skipped: int = 0) -> CallRecord:
         """The record of a call, whose comparison is kept under the key `ranking`."""
+        if observed is not None and observed.error is not None:
+            observed = replace(observed, error=observed.error[:LONGEST])
         choice = made.choice
         if choice is None:
-            given = {"asked": made.asked, "why": made.why}
             return cls(
-                made.call, made.function, made.caller, made.when, made.node, **given, observed=observed, skipped=skipped
+                made.call,
+                made.function,
+                made.caller,
+                made.when,
+                made.node,
+                asked=made.asked,
+                why=made.why,
+                observed=observed,
+                skipped=skipped,
             )
         row = choice.ranking.alternative(choice.node, table_of(choice), choice.waited)
         return cls(
@@ -113,7 +125,7 @@ class CallRecord:
             plain["waits"] = dict(self.waits)
         if self.observed is not None:
             plain["observed"] = {name: value for name, value in plain["observed"].items() if value is not None}
-        return json.dumps(plain, separators=(",", ":"))
+        return json.dumps(plain, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def loads(cls, plain: Mapping[str, Any]) -> CallRecord:

@@ -32,7 +32,7 @@ def short(number: float) -> float:
 
 def told(row: Alternative) -> Alternative:
     """An alternative whose numbers have five digits."""
-    parts = {name: _shortened(getattr(row, name)) for name in PARTS}
+    parts: dict[str, Any] = {name: _shortened(getattr(row, name)) for name in PARTS}
     return replace(row, cost=short(row.cost), **parts)
 
 
@@ -66,7 +66,8 @@ class Comparison:
             for rule in ranking.tables[table].rules:
                 out[place] |= rule.out
         which, at = np.nonzero(out)
-        worst = np.lexsort((which, ranking.conditions.fixed.by_name[at], ~out.all(axis=0)[at]))[:ruled_out]
+        helped = np.logical_not(out.all(axis=0))
+        worst = np.lexsort((which, ranking.conditions.fixed.by_name[at], helped[at]))[:ruled_out]
         places = [(option.node, option.table) for option in islice(ranking.best_first(), usable)]
         places += [(nodes[at[index]].name, tables[which[index]]) for index in worst]
         return cls(

@@ -14,7 +14,7 @@ from tierflow.planning.account import CallRecord, Made, Observed, table_of
 from tierflow.planning.comparison import Comparison, key, told
 from tierflow.planning.plain import plain_alternative, plain_policy, policy_of, read_alternative
 from tierflow.planning.policy import Policy
-from tierflow.planning.prose import LEGEND, moved, policy_words, reason, show_seconds, tabled
+from tierflow.planning.prose import LEGEND, filled, moved, policy_words, reason, show_seconds, tabled
 from tierflow.planning.rank import Alternative
 from tierflow.units import show_bytes
 
@@ -131,22 +131,24 @@ class Explanation:
         return "\n".join([*self._head(), *([rows, *self._foot()] if rows else [])])
 
     def _head(self) -> Iterator[str]:
-        yield f"{self.function}, called from {self.caller} at {np.datetime64(int(self.when), 's')}Z, call {self.call}"
-        yield f"  asked      {self.asked}"
+        called = (
+            f"{self.function}, called from {self.caller} at {np.datetime64(int(self.when), 's')}Z, call {self.call}"
+        )
+        yield from filled("", called)
+        yield from filled("asked", self.asked)
         if self.policy is not None:
-            yield f"  policy     {policy_words(self.policy)}"
+            yield from filled("policy", policy_words(self.policy))
         for item in self.inputs:
             stay = {"device": ", stays on its device", "site": ", stays at its site", None: ""}[item.stay]
-            yield f"  input      {show_bytes(float(f'{item.size:.3g}'))} on {item.at}{stay}"
-        yield f"  placed on  {self.node or 'any node'}: {self.why}"
+            yield from filled("input", f"{show_bytes(float(f'{item.size:.3g}'))} on {item.at}{stay}")
+        yield from filled("placed on", f"{self.node or 'any node'}: {self.why}")
         if self.predicted is not None:
-            yield f"  predicted  {show_seconds(self.predicted)}, {show_seconds(self.compute)} of it in the function"
-        if (seen := self.observed) is not None:
-            yield f"  observed   {_seen(seen)}" + ("" if self.ratio is None else f", {self.ratio:.3g} x the prediction")
-        else:
-            yield "  observed   nothing yet"
+            inside = f", {show_seconds(self.compute)} of it in the function"
+            yield from filled("predicted", show_seconds(self.predicted) + inside)
+        times = "" if self.ratio is None else f", {self.ratio:.3g} x the prediction"
+        yield from filled("observed", "nothing yet" if self.observed is None else _seen(self.observed) + times)
         if self.note:
-            yield f"  note       {self.note}"
+            yield from filled("note", self.note)
 
     def _foot(self) -> Iterator[str]:
         if self.more_usable or self.more_ruled_out:
@@ -155,7 +157,7 @@ class Explanation:
 
     def to_json(self) -> str:
         """The explanation as a JSON object: SI units, null for what is unknown, the keys of the attributes."""
-        return json.dumps(self.as_dict())
+        return json.dumps(self.as_dict(), allow_nan=False)
 
     def as_dict(self) -> dict[str, Any]:
         """What `to_json` writes, as plain values; `ratio` and `note` are told as well."""

@@ -43,15 +43,11 @@ def plain_alternative(row: Alternative) -> dict[str, Any]:
 
 def read_alternative(plain: Mapping[str, Any]) -> Alternative:
     """The alternative that `plain_alternative` wrote. Raises `ValueError`, `TypeError` or `KeyError` for none."""
-    parts = {
-        name: Estimate(
-            _number(plain[name]["value"]),
-            _number(plain[name]["deviation"]),
-            unit,
-            Source[plain[name]["source"].upper()],
-        )
-        for name, unit in PARTS.items()
-    }
+    parts: dict[str, Any] = {}
+    for name, unit in PARTS.items():
+        part = plain[name]
+        source = Source[part["source"].upper()]
+        parts[name] = Estimate(_number(part["value"]), _number(part["deviation"]), unit, source)
     return Alternative(**{name: plain[name] for name in _WORDS}, cost=_number(plain["cost"]), **parts)
 
 
@@ -71,7 +67,7 @@ def plain_row(row: Alternative) -> list[Any]:
 def row_of(plain: list[Any]) -> Alternative:
     """The row that `plain_row` wrote. Raises `ValueError` or `TypeError` where it is none."""
     node, tier, site, function, codec, cost, ruled_out, *parts = plain
-    read = {
+    read: dict[str, Any] = {
         name: Estimate(_number(part[0]), _number(part[1]), unit, Source(part[2]))
         if part
         else Estimate(0.0, 0.0, unit, Source.LEARNED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from tierflow.cost.estimate import Estimate
@@ -14,7 +15,7 @@ from tierflow.planning.rank import Alternative
 from tierflow.topology.column import Source
 from tierflow.units import DURATION, ENERGY, show_bytes
 
-__all__ = ["LEGEND", "moved", "policy_words", "reason", "show_cost", "show_seconds", "tabled"]
+__all__ = ["LEGEND", "filled", "moved", "policy_words", "reason", "show_cost", "show_seconds", "tabled"]
 
 WIDTH = 120
 """Columns of a table, at most."""
@@ -90,6 +91,13 @@ def moved(node: str, seen: Observed | None) -> str:
     return f"it ran on {seen.node}, not on {node}: Ray took the next best, as {node} was busy or gone"
 
 
+def filled(label: str, text: str) -> list[str]:
+    """Text under a label as lines of at most `WIDTH` columns; without a label, from the first column."""
+    plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    first = f"  {label.ljust(9)}  " if label else ""
+    return textwrap.wrap(plain, WIDTH, initial_indent=first, subsequent_indent=" " * 13) or [first.rstrip()]
+
+
 def tabled(rows: Sequence[Alternative], chosen: Alternative | None) -> Iterator[str]:
     """The alternatives as lines: values, and under them the deviation and the source of each or what rules them out."""
     if not rows:
@@ -138,5 +146,7 @@ def _value(part: Estimate) -> str:
 def _doubt(part: Estimate) -> str:
     if part.value == 0 or math.isnan(part.value):
         return ""
+    if part.deviation == 0:
+        return MARKS[part.source]
     share = part.deviation / abs(part.value)
     return f"±{share * 100:.0f}% {MARKS[part.source]}" if share < 10 else f"±{share:.0f}x {MARKS[part.source]}"

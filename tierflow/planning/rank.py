@@ -51,8 +51,8 @@ class Option:
 class Alternative:
     """One way to run a call, spelled out: what it would cost in its parts and in all, and what rules it out if so.
 
-    `dispatch` is a call's fixed part, `queue` is the wait for a core, `packing` the codec's time, `size` the bytes that leave a node; `cost` is in the
-    policy's weights.
+    `dispatch` is the fixed part of a call, `queue` the wait for a core, `packing` the codec's time, `size` the bytes
+    that leave a node; `cost` is in the policy's weights.
     """
 
     node: str
