@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Any
 
@@ -120,11 +120,13 @@ class CallRecord:
 
     def line(self) -> str:
         """The record as a line of JSON, without its end; what is empty is left out."""
-        plain = {name: value for name, value in asdict(self).items() if value not in (None, "", (), 0, False)}
+        plain: dict[str, Any] = {name: getattr(self, name) for name in _NAMES}
+        plain = {name: value for name, value in plain.items() if value not in (None, "", (), 0, False)}
         if self.waits:
             plain["waits"] = dict(self.waits)
-        if self.observed is not None:
-            plain["observed"] = {name: value for name, value in plain["observed"].items() if value is not None}
+        if (seen := self.observed) is not None:
+            spelled = {name: getattr(seen, name) for name in _SEEN}
+            plain["observed"] = {name: value for name, value in spelled.items() if value is not None}
         return json.dumps(plain, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -133,6 +135,10 @@ class CallRecord:
         observed = Observed(**plain["observed"]) if "observed" in plain else None
         spelled = {"node": "", "caller": "", "function": "", "when": 0.0, **plain}
         return cls(**{**spelled, "observed": observed, "waits": tuple(plain.get("waits", {}).items())})
+
+
+_NAMES = tuple(field.name for field in fields(CallRecord))
+_SEEN = tuple(field.name for field in fields(Observed))
 
 
 def table_of(choice: Choice) -> int:
