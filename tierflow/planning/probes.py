@@ -36,7 +36,8 @@ def _gateway(topology: Topology, nodes: tuple[NodeSpec, ...], head: str) -> str:
 
 def waits() -> Iterator[float]:
     """Seconds before each new look at links that have become slower: nobody sends over them, so nobody else finds out
-    that they are well again."""
+    that they are well again.
+    """
     wait = SOON
     while True:
         yield wait

@@ -42,14 +42,16 @@ class Facts:
 class Agent:
     """The agent of the node called `name`.
 
-    Its methods are called one at a time, on purpose: a speed that is measured while a link is probed is wrong, and the
+    With `tell` it watches the node's load from the start. Its methods are called one at a time, on purpose: a speed that is measured while a link is probed is wrong, and the
     probe too.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tell: Tell | None = None) -> None:
         self.name = name
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
+        if tell is not None:
+            self.watch(tell)
 
     def facts(self) -> Facts:
         """This node's hardware and speed; takes a minute on a weak node the first time, then a millisecond.

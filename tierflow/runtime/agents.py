@@ -9,7 +9,7 @@ from typing import Any
 import ray
 
 from tierflow.runtime.agent import Agent
-from tierflow.runtime.sharing import NAMESPACE, REGISTRY
+from tierflow.runtime.sharing import NAMESPACE
 from tierflow.topology import NODE, Member
 from tierflow.topology.column import Value
 
@@ -19,10 +19,14 @@ log = logging.getLogger("tierflow.registry")
 
 
 class Agents:
-    """One agent on each node; `told` is called with a node and its measured speed once that is known."""
+    """One agent on each node.
 
-    def __init__(self, told: Callable[[str, Value], None]) -> None:
-        self._told = told
+    `told` is called here with a node and its measured speed once that is known; `busy` is called by the agents, on
+    their nodes, with the share of the cores that others keep busy.
+    """
+
+    def __init__(self, told: Callable[[str, Value], None], busy: Callable[[str, Value], Any]) -> None:
+        self._told, self._busy = told, busy
         self._asked: dict[Any, str] = {}
         self._lives: dict[str, str] = {}
         self._handles: dict[str, Any] = {}
@@ -35,7 +39,7 @@ class Agents:
             if member.alive and member.labels.get(NODE) and self._lives.get(member.name) != member.ray_id:
                 self._lives[member.name] = member.ray_id
                 self.known.pop(member.name, None)
-                handle = _agent(member.name)
+                handle = _agent(member.name, self._busy)
                 self._handles[member.name] = handle
                 self._asked[handle.facts.remote()] = member.name
         if not self._asked:
@@ -57,9 +61,9 @@ class Agents:
         return self._handles[node]
 
 
-def _agent(node: str) -> Any:
+def _agent(node: str, busy: Callable[[str, Value], Any]) -> Any:
     made = ray.remote(Agent).options(
         name=f"agent/{node}", namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
-        max_restarts=-1, max_concurrency=2, label_selector={NODE: node},
+        max_restarts=-1, label_selector={NODE: node},
     )  # fmt: skip
-    return made.remote(node, REGISTRY)
+    return made.remote(node, busy)

@@ -12,6 +12,7 @@ import ray
 
 from tierflow.errors import FabricError
 from tierflow.planning import Eligible, eligible, no_placement
+from tierflow.planning.explanation import Explanation
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide, can_choose
@@ -95,6 +96,25 @@ class RayFabric:
         """Where an actor or the task of a reference runs or ran."""
         self._join()
         return whereabouts(of, self._membership.fresh().members)
+
+    def explain(self, of: Any) -> Explanation:
+        """Why the task of a reference was placed where it was, and how that went.
+
+        Raises:
+            TypeError: `of` is no reference.
+            FabricError: it was not made by this process, or too long ago.
+        """
+        if not isinstance(of, ray.ObjectRef):
+            raise TypeError(f"explain() takes an object reference, not {type(of).__name__}")
+        self._join()
+        found = None if self._guide is None else self._guide.placing.explain(of.binary())
+        if found is None:
+            raise FabricError(
+                f"nothing is known of how {of.hex()} was placed",
+                "ask in the process that made the call, or see `tierflow explain --last 20`; of very brief calls only "
+                "some are looked at, and none in a cluster that `tierflow up` did not start",
+            )
+        return found
 
     def traffic(self) -> Mapping[str, int]:
         """Bytes that crossed each link of the rig, where there is one."""

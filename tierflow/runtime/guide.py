@@ -1,4 +1,4 @@
-"""Calls on their way to the nodes that were chosen for them, and what comes back of them: where Ray and `Placing` meet."""
+"""Submit calls to the nodes that are chosen for them, and hear how they went: where Ray and `Placing` meet."""
 
 from __future__ import annotations
 
@@ -107,7 +107,8 @@ class Guide:
 
     def _way(self, work: Work, ready: Ready | None, choice: Choice, *, observed: bool) -> Any:
         if ready is None:
-            ready = work.ready = Ready(None, Starters(work))
+            ways = Starters(work)
+            ready = work.ready = Ready(ways.anywhere(), ways)
         # Ray falls back as soon as the node is busy. Where it is known to be busy and was chosen all the same, the
         # call is to wait for it; where it seemed idle, others use it, and the next best is as good.
         others = choice.next_best(OTHERS) if not choice.waited or len(work.request.tiers) > 1 else ()
@@ -154,7 +155,8 @@ def can_choose(work: Work) -> bool:
     """Whether the node is the fabric's to choose: the user has not given Ray a strategy of his own."""
     if work.request.fallbacks:
         return False
-    return all(work.options.get(name) in (None, "default", "DEFAULT") for name in ("scheduling_strategy", "placement_group"))
+    own = (work.options.get(name) for name in ("scheduling_strategy", "placement_group"))
+    return all(value in (None, "default", "DEFAULT") for value in own)
 
 
 def function_name(work: Work) -> str:

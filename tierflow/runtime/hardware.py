@@ -75,12 +75,13 @@ def hardware() -> Hardware:
 
 
 def _cpu_model() -> str:
-    """ "model name" of x86, "Model" of a Raspberry Pi, otherwise the architecture."""
+    """The ``model name`` of x86, the ``Model`` of a Raspberry Pi, otherwise the architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    said = dict(tuple(part.strip() for part in line.split(":", 1)) for line in lines if ":" in line)
+    parts = (line.partition(":") for line in lines)
+    said = {name.strip(): value.strip() for name, _, value in parts}
     return said.get("model name") or said.get("Model") or platform.processor() or platform.machine()
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
-from tierflow.cost import Probe, Profiles, Transfer
+from tierflow.cost import Probe, Profiles, Transfer, Watched
 from tierflow.cost.attribution import Dispatch
 from tierflow.topology import ClusterSpec
 from tierflow.topology.column import Column, Source, Value
 from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
 
-__all__ = ["Sample", "Update", "Version", "Watched", "changes", "profiled", "slowed"]
+__all__ = ["Sample", "Sight", "Update", "Version", "changes", "profiled", "seen", "slowed"]
 
 SLOWER = 0.7
 """The share of its former rate below which a link has become slower."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -29,7 +30,7 @@ class Sample:
     result: float
 
 
-Watched: TypeAlias = Transfer | Probe | Dispatch
+Sight: TypeAlias = Transfer | Probe | Dispatch
 """What says something of a link or of a node's dispatch."""
 
 
@@ -64,8 +65,8 @@ def changes(conditions: Conditions, since: int) -> tuple[dict[str, NodeChange], 
 
     nodes, links = {}, {}
     for name, at in conditions.fixed.nodes.items():
-        speed, busy, dispatch = (value(column, at) for column in (conditions.speed, conditions.busy, conditions.dispatch))
-        node = NodeChange(speed=speed, busy=busy, dispatch=dispatch)
+        speed, busy = value(conditions.speed, at), value(conditions.busy, at)
+        node = NodeChange(speed=speed, busy=busy, dispatch=value(conditions.dispatch, at))
         if node != NodeChange():
             nodes[name] = node
     for name, at in conditions.fixed.links.items():
@@ -77,9 +78,22 @@ def changes(conditions: Conditions, since: int) -> tuple[dict[str, NodeChange], 
 
 
 def slowed(before: Conditions, after: Conditions) -> tuple[tuple[str, float], ...]:
-    """The links that have become much slower, by name, with the rates that they had; none where the links are others."""
+    """The links that have become much slower, by name, with the rates that they had; none if the links are others."""
     if before.rate is after.rate or before.fixed is not after.fixed:
         return ()
     names = [link.name for link in after.topology.links]
     worse = (after.rate.value < SLOWER * before.rate.value).nonzero()[0]
     return tuple((names[at], float(before.rate.value[at])) for at in worse)
+
+
+def seen(sight: Sight, known: Watched, conditions: Conditions) -> tuple[Watched, Conditions]:
+    """What is known after a sight, and the conditions with it."""
+    match sight:
+        case Transfer():
+            return known.transferred(sight, conditions)
+        case Probe():
+            return known.probed(sight, conditions)
+        case Dispatch():
+            return known.dispatched(sight.node, sight.seconds, sight.ended, conditions)
+        case _:
+            assert_never(sight)

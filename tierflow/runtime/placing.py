@@ -12,14 +12,19 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from uuid import uuid4
 
-from tierflow.cost import IDLE, Call, Input, Links, Profiles, Queue, Transfer, Variant
+from tierflow.cost import IDLE, Call, Input, Profiles, Queue, Transfer, Variant, Watched
 from tierflow.cost.attribution import Outcome, attribute
 from tierflow.cost.transfer import INLINE
-from tierflow.planning import Policy
+from tierflow.planning.account import Made, Observed
 from tierflow.planning.choose import Choice
 from tierflow.planning.decisions import Decisions
-from tierflow.runtime.news import Sample, Update, Watched, profiled
+from tierflow.planning.explanation import Explanation
+from tierflow.planning.policy import Policy
+from tierflow.planning.recorder import Recorder
+from tierflow.runtime.news import Sample, Sight, Update, profiled
+from tierflow.runtime.news import seen as after
 from tierflow.runtime.work import Work
 from tierflow.topology import Topology
 from tierflow.topology.conditions import Conditions
@@ -57,17 +62,16 @@ class Seen:
 class Flight:
     """A call from its choice on.
 
-    `key` is the id of its result. `began` and `ended` are seconds of this process's clock, `when` is the time of day at the start, `weight` is how
-    many calls this one stands for in the queue. `alone` is false where its time says nothing of links and dispatch,
-    because other calls were on their way. `fetched` is the seconds that the caller then waited for a large result.
+    `key` is the id of its result. `began` and `ended` are seconds of this process's clock, `weight` is how many calls
+    this one stands for in the queue. `alone` is false where its time says nothing of links and dispatch, because other
+    calls were on their way. `fetched` is the seconds that the caller then waited for a large result.
     """
 
     key: bytes
-    title: str
     call: Call
     choice: Choice
+    made: Made
     began: float
-    when: float
     weight: int
     alone: bool
     ended: float | None = None
@@ -76,9 +80,14 @@ class Flight:
     error: str = ""
 
     @property
-    def total(self) -> float | None:
-        """Seconds from the call to its result at the caller; None while it is on its way."""
-        return None if self.ended is None else self.ended - self.began + self.fetched
+    def observed(self) -> Observed | None:
+        """How it went; None while it is on its way."""
+        if self.ended is None:
+            return None
+        total = self.ended - self.began + self.fetched
+        if self.seen is None:
+            return Observed("", total, error=self.error)
+        return Observed(self.seen.node, total, self.seen.compute, self.seen.result)
 
 
 class Placing:
@@ -89,14 +98,15 @@ class Placing:
     ) -> None:
         self.caller, self.policy = caller, policy
         self._conditions, self._clock = conditions, clock
-        self._links, self._profiles, self._decisions = Links(), Profiles(), Decisions()
+        self._known, self._profiles, self._decisions = Watched(), Profiles(), Decisions()
         self._load: dict[str, Queue] = {}
         self._heavy = 0
         self._flights: OrderedDict[bytes, Flight] = OrderedDict()
         self._places: OrderedDict[bytes, Input] = OrderedDict()
         self._samples: deque[Sample] = deque(maxlen=UNSENT)
-        self._watched: deque[Watched] = deque(maxlen=UNSENT)
+        self._sights: deque[Sight] = deque(maxlen=UNSENT)
         self._fresh: dict[str, float] = {}
+        self._recorder = Recorder(f"{caller}-{uuid4().hex[:12]}")
         self._lock = threading.Lock()
 
     @property
@@ -120,7 +130,7 @@ class Placing:
         """
         request = work.request
         call = Call(variants, self.caller, inputs, request.resources.get("CPU", 0.0), trips=TRIPS)
-        policy = work.policy.over(self.policy)
+        policy = self.policy
         if len(request.tiers) > 1 and not policy.order:
             policy = replace(policy, order=request.tiers)
         with self._lock:
@@ -134,7 +144,8 @@ class Placing:
         with self._lock:
             queue = self._load.get(choice.node, IDLE)
             alone = queue.calls == 0 and self._heavy == 0
-            flight = Flight(key, title, call, choice, began, time.time(), weight, alone)
+            made = Made(key[:TASK_ID].hex(), title, self.caller, time.time(), choice.node, choice)
+            flight = Flight(key, call, choice, made, began, weight, alone)
             result = self._profiles.of(choice.function).returns(call.size).value
             self._load[choice.node] = queue.joined(choice.compute, weight)
             self._heavy += call.size > INLINE
@@ -150,6 +161,7 @@ class Placing:
             self._load[node] = self._load.get(node, IDLE).left(flight.choice.compute, flight.weight)
             self._heavy -= flight.call.size > INLINE
             flight.ended, flight.seen, flight.error = now, seen, error
+            self._recorder.add(flight.made, flight.observed, now)
             if seen is None or seen.node not in self._conditions.fixed.nodes:
                 return
             _keep(self._places, flight.key, Input(self.caller if seen.result <= INLINE else seen.node, seen.result))
@@ -167,7 +179,7 @@ class Placing:
             start = max(began, flight.ended)
             flight.fetched = ended - start
             if began >= flight.ended:  # otherwise the fetch may have begun before anybody looked
-                self._watch(Transfer(place.at, self.caller, place.size, flight.fetched, ended), ended)
+                self._see(Transfer(place.at, self.caller, place.size, flight.fetched, ended), ended)
 
     def place(self, key: bytes, node: str, size: float) -> None:
         """Take note of where an object is, and how large it is in bytes."""
@@ -177,16 +189,17 @@ class Placing:
         """Where an object is and how large, if that is known."""
         return self._places.get(key)
 
-    def flight(self, id: bytes) -> Flight | None:
-        """The call of this id, if it is one of the latest that were made here."""
-        return self._flights.get(id)
+    def explain(self, key: bytes) -> Explanation | None:
+        """The explanation of the call whose result has this id, if it is one of the latest that were chosen for."""
+        flight = self._flights.get(key[:TASK_ID])
+        return None if flight is None else Explanation.of(flight.made, flight.observed)
 
-    def news(self) -> tuple[tuple[Sample, ...], tuple[Watched, ...]]:
-        """What was seen since the last time."""
+    def news(self) -> tuple[tuple[Sample, ...], tuple[Sight, ...], list[str]]:
+        """What was seen since the last time: times of functions, sights, and lines for the journal."""
         with self._lock:
-            news = tuple(self._samples), tuple(self._watched)
+            news = tuple(self._samples), tuple(self._sights), self._recorder.take()
             self._samples.clear()
-            self._watched.clear()
+            self._sights.clear()
         return news
 
     def learn(self, update: Update) -> None:
@@ -205,20 +218,18 @@ class Placing:
                 self._profiles = self._profiles.merged(update.profiles)
 
     def _explain(self, flight: Flight, seen: Seen, now: float) -> None:
-        outcome = Outcome(now - flight.began, seen.compute, float(seen.result), now, crowded=False)
-        option = flight.choice
-        found = attribute(
-            flight.call, option.packing, self._profiles.of(option.function), self._conditions, seen.node, outcome
-        )
+        outcome = Outcome(now - flight.began, seen.compute, float(seen.result), now)
+        conditions = flight.choice.ranking.conditions
+        found = attribute(flight.call, flight.choice.packing, seen.node, outcome, conditions)
         if found is not None:
-            self._watch(found, now)
+            self._see(found, now)
 
-    def _watch(self, seen: Watched, now: float) -> None:
-        before = self._links
-        self._links, self._conditions = self._links.watched(seen, self._conditions)
-        self._watched.append(seen)
-        for name in changed_names(before, self._links):
-            self._fresh[name] = now
+    def _see(self, sight: Sight, now: float) -> None:
+        before = self._known
+        self._known, self._conditions = after(sight, before, self._conditions)
+        self._sights.append(sight)
+        for old, new in ((before.rates, self._known.rates), (before.dispatches, self._known.dispatches)):
+            self._fresh.update({name: now for name, level in new.items() if level is not old.get(name)})
 
     def _profile(self, flight: Flight, seen: Seen) -> None:
         fixed, function = self._conditions.fixed, flight.choice.function

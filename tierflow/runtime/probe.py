@@ -36,8 +36,7 @@ def round_trip(address: str, port: int, times: int = 3, patience: float = 3.0) -
     process of the peer takes part. The port of its raylet will do (``NodeManagerPort`` of ``ray.nodes()``): the
     connection is closed again before a byte is sent, so there is nothing to authenticate and nothing of ours listens.
 
-    Args:
-        patience: seconds that each may take.
+    Each may take `patience` seconds.
     """
     found: list[float] = []
     for _ in range(times):

@@ -7,15 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import ray
 
 from tierflow.cost import Probe, Transfer
-from tierflow.cost.transfer import rate_of
 from tierflow.planning.probes import Pair, pairs, waits
 from tierflow.runtime.agents import Agents
-from tierflow.runtime.news import Watched
+from tierflow.runtime.news import Sight
+from tierflow.runtime.probe import rate
 from tierflow.topology.conditions import Conditions
 
 __all__ = ["Probing"]
@@ -23,8 +23,8 @@ __all__ = ["Probing"]
 log = logging.getLogger("tierflow.registry")
 
 DAY = 24 * 3600.0
-LEAST, MOST = 64 * 1024, 4 * 2**20
-"""Bytes of the first transfer of a probe, and of the largest: they double until one tells the rate."""
+PROBED = 1e9
+"""Bytes of the transfer that a probed rate is told as: so many that nothing but the rate counts."""
 PATIENCE = 60.0
 """Seconds that one step of a probe may take; a link that needs longer is as good as cut."""
 WELL = 0.8
@@ -43,7 +43,7 @@ class _Slow:
 class Probing:
     """Lets agents measure; `tell` is called with what they saw."""
 
-    def __init__(self, head: str, agents: Agents, tell: Callable[[Sequence[Watched]], None]) -> None:
+    def __init__(self, head: str, agents: Agents, tell: Callable[[Sequence[Sight]], None]) -> None:
         self._head, self._agents, self._tell = head, agents, tell
         self._done: dict[tuple[Pair, str, str], float] = {}
         self._slow: dict[str, _Slow] = {}
@@ -68,9 +68,9 @@ class Probing:
             life = (pair, known[pair[0]].ray_id, known[pair[1]].ray_id)
             if now - self._done.get(life, -DAY) >= DAY:
                 self._done[life] = now
-                self._probe(pair, conditions)
+                self._probe(pair)
             elif used and self._due(pair, conditions, now):
-                self._probe(pair, conditions)
+                self._probe(pair)
 
     def _due(self, pair: Pair, conditions: Conditions, now: float) -> bool:
         """Whether a link between the pair is slow and it is time to look at it."""
@@ -89,25 +89,24 @@ class Probing:
                     due = True
         return due
 
-    def _probe(self, pair: Pair, conditions: Conditions) -> None:
+    def _probe(self, pair: Pair) -> None:
         """Measure the round trip between two nodes, then the rate in each direction."""
         a, b = pair
         peer = self._agents.known[b]
         try:
-            seconds = ray.get(self._agents.of(a).round_trip.remote(peer.address, peer.port), timeout=PATIENCE)
-            self._tell([Probe(a, b, seconds, 0.0)])
+            round_trip = ray.get(self._agents.of(a).round_trip.remote(peer.address, peer.port), timeout=PATIENCE)
+            if round_trip is None:
+                return
+            self._tell([Probe(a, b, round_trip, 0.0)])
             for source, target in (pair, (b, a)):
-                self._tell([*self._transfers(source, target, seconds)])
+                found = rate(partial(self._send, source, target), round_trip)
+                if found is not None:
+                    # As a transfer that took that long, whose round trips are already taken off.
+                    self._tell([Transfer(source, target, PROBED, PROBED / found.value, 0.0)])
         except ray.exceptions.RayError as error:
             log.warning("the link between %s and %s could not be measured: %s", a, b, error)
 
-    def _transfers(self, source: str, target: str, round_trip: float) -> Iterator[Transfer]:
-        size = LEAST
-        while size <= MOST:
-            held = ray.get(self._agents.of(source).make.remote(size), timeout=PATIENCE)
-            taken: tuple[int, float] = ray.get(self._agents.of(target).take.remote(held), timeout=PATIENCE)
-            moved, seconds = taken
-            if seconds > 0 and rate_of(moved, seconds, round_trip) is not None:
-                yield Transfer(source, target, float(moved), seconds, 0.0)
-                return
-            size *= 2
+    def _send(self, source: str, target: str, size: int) -> tuple[int, float]:
+        held = ray.get(self._agents.of(source).make.remote(size), timeout=PATIENCE)
+        taken: tuple[int, float] = ray.get(self._agents.of(target).take.remote(held), timeout=PATIENCE)
+        return taken

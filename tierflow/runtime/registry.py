@@ -15,18 +15,19 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import ray
 
-from tierflow.cost import Links, Profiles
+from tierflow.cost import Profiles, Watched
 from tierflow.errors import ProfileError
 from tierflow.runtime.agents import Agents
 from tierflow.runtime.calls import connect
-from tierflow.runtime.journal import CALLS, Journal
+from tierflow.runtime.journal import JOURNAL, Journal
 from tierflow.runtime.membership import read_members
-from tierflow.runtime.news import Sample, Update, Version, Watched, changes, profiled, slowed
+from tierflow.runtime.news import Sample, Sight, Update, Version, changes, profiled, seen, slowed
 from tierflow.runtime.probing import Probing
 from tierflow.runtime.record import PROFILES, REGISTRY_UP
 from tierflow.runtime.settings import FABRIC
@@ -54,14 +55,14 @@ class Registry:
         self._state = Path(state)
         self._spec = load(self._state / "cluster.yaml")
         self._conditions = Conditions.of(Topology.of(self._spec))
-        self._links = Links()
+        self._known = Watched()
         self._profiles = read_profiles(self._state / PROFILES)
         self._changed: dict[str, int] = {}
         self._profiled = self._grown = 0
         self._used = time.monotonic()
-        self._journal = Journal(self._state / CALLS)
+        self._journal = Journal(self._state / JOURNAL)
         self._lock = threading.Lock()
-        self._agents = Agents(self._facts)
+        self._agents = Agents(self._facts, _Tell(ray.get_runtime_context().current_actor))
         self._probing = Probing(head, self._agents, self._see)
         threading.Thread(target=self._run, name="tierflow-registry", daemon=True).start()
 
@@ -71,7 +72,7 @@ class Registry:
             return self._spec, self._update((-1, -1))
 
     def share(
-        self, samples: Sequence[Sample], watched: Sequence[Watched], records: Sequence[str], since: Version
+        self, samples: Sequence[Sample], sights: Sequence[Sight], records: Sequence[str], since: Version
     ) -> Update:
         """Take in what a process saw; what is new since the version that it had."""
         self._used = time.monotonic()
@@ -80,7 +81,7 @@ class Registry:
             for sample in samples:
                 self._profiles = profiled(self._profiles, sample)
                 self._changed[sample.function] = self._profiled
-        self._see(watched)
+        self._see(sights)
         self._journal.append(records)
         with self._lock:
             return self._update(since)
@@ -90,13 +91,13 @@ class Registry:
         with self._lock:
             self._conditions = self._conditions.changed({node: NodeChange(busy=share)})
 
-    def _see(self, watched: Sequence[Watched]) -> None:
+    def _see(self, sights: Sequence[Sight]) -> None:
         now = time.monotonic()
         with self._lock:
             before = self._conditions
-            for seen in watched:
+            for sight in sights:
                 # Each process has its own clock: what it just told is taken to have been now.
-                self._links, self._conditions = self._links.watched(replace(seen, ended=now), self._conditions)
+                self._known, self._conditions = seen(replace(sight, ended=now), self._known, self._conditions)
             slower = slowed(before, self._conditions)
         self._probing.look_again(slower)
 
@@ -150,6 +151,16 @@ class Registry:
         return Update((self._conditions.version, self._profiled), nodes, links, profiles, spec)
 
 
+@dataclass(frozen=True)
+class _Tell:
+    """What an agent calls to tell the registry of its node's load."""
+
+    registry: Any
+
+    def __call__(self, node: str, share: Value) -> Any:
+        return self.registry.busy.remote(node, share)
+
+
 def read_profiles(path: Path) -> Profiles:
     """The profiles in a file; none where there is no file. One that cannot be read is put aside, and said so."""
     try:
@@ -184,6 +195,6 @@ def start() -> None:
         max_concurrency=8, label_selector={NODE: head},
     )  # fmt: skip
     state = os.environ[FABRIC]
-    ray.get(made.remote(state, head).known.remote())
+    registry: Any = made.remote(state, head)
+    ray.get(registry.known.remote())
     (Path(state) / REGISTRY_UP).touch()
-

@@ -1,5 +1,6 @@
 """What the processes of a fabric tell one another, through the registry: at most once a second, and only while calls
-are made. A process that the registry cannot be reached from goes on with what it knows."""
+are made. A process that the registry cannot be reached from goes on with what it knows.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 
 import ray
 
-from tierflow.planning import Policy
+from tierflow.planning.policy import Policy
 from tierflow.runtime.news import Update, Version
 from tierflow.runtime.placing import Placing
 from tierflow.topology import Topology
@@ -47,7 +48,7 @@ class Sharing:
         conditions = Conditions.of(Topology.of(spec))
         if caller not in conditions.fixed.nodes:
             return None
-        placing = Placing(caller, conditions, Policy.of_spec(spec.policy))
+        placing = Placing(caller, conditions, Policy())
         placing.learn(update)
         return cls(registry, placing, update.version)
 
@@ -68,9 +69,9 @@ class Sharing:
             if self._closed.is_set():
                 return
             self._active.clear()
-            samples, watched, records = self.placing.news()
+            samples, sights, records = self.placing.news()
             try:
-                answer = self._registry.share.remote(samples, watched, records, self._version)
+                answer = self._registry.share.remote(samples, sights, records, self._version)
                 update: Update = ray.get(answer, timeout=FIRST)
             except ray.exceptions.RayError:
                 continue

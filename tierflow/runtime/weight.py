@@ -1,6 +1,7 @@
 """About how many bytes a value takes on a link, found in microseconds and without loading pyarrow: for the cost model.
 
-`exchange.size_of` is exact and pickles; this looks at a few items of a long container and takes the rest to be like them.
+`exchange.size_of` is exact and pickles; this looks at a few items of a long container and takes the
+rest to be like them.
 """
 
 from __future__ import annotations
