@@ -11,6 +11,8 @@ __all__ = ["Pair", "pairs", "waits"]
 Pair = tuple[str, str]
 SOON, LATEST = 2.0, 60.0
 """Seconds until a link that has become slower is looked at again: the first time, and the longest between two looks."""
+LOOKS = 15
+"""How often it is looked at: for about ten minutes. Then it is taken to be so."""
 
 
 def pairs(topology: Topology, head: str) -> tuple[Pair, ...]:
@@ -35,10 +37,11 @@ def _gateway(topology: Topology, nodes: tuple[NodeSpec, ...], head: str) -> str:
 
 
 def waits() -> Iterator[float]:
-    """Seconds before each new look at links that have become slower: nobody sends over them, so nobody else finds out
-    that they are well again.
+    """Seconds before each new look at a link that has become slower, as long as it may still be a passing thing.
+
+    Nobody sends over it meanwhile, so nobody else finds out that it is well again.
     """
     wait = SOON
-    while True:
+    for _ in range(LOOKS):
         yield wait
         wait = min(2 * wait, LATEST)

@@ -17,6 +17,7 @@ from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide, can_choose
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
+from tierflow.runtime.settings import RIG
 from tierflow.runtime.starters import Starters, options_of
 from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
@@ -165,7 +166,10 @@ def connect(address: str | None = None, **options: Any) -> None:
     """
     address = address or os.environ.get("RAY_ADDRESS") or "auto"
     try:
-        _knock(address)
+        own = _knock(address)
+        if RIG in os.environ:
+            # Ray looks through the machine's processes for the raylet to use, and on the rig sees those of all hosts.
+            options.setdefault("_node_ip_address", own)
         ray.init(address=address, **options)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = "on this machine" if address == "auto" else f"at {address}"
@@ -177,8 +181,13 @@ def connect(address: str | None = None, **options: Any) -> None:
         ) from error
 
 
-def _knock(address: str) -> None:
-    """Find out in seconds that nobody is there; Ray tries for minutes. Raises `OSError`."""
+def _knock(address: str) -> str | None:
+    """Find out in seconds that nobody is there; Ray tries for minutes. This host's address on the way there.
+
+    Raises `OSError`.
+    """
     host, colon, port = address.rpartition(":")
-    if colon and port.isdecimal() and "://" not in address:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
+    if not colon or not port.isdecimal() or "://" in address:
+        return None
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK) as there:
+        return str(there.getsockname()[0])

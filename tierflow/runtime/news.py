@@ -81,9 +81,9 @@ def slowed(before: Conditions, after: Conditions) -> tuple[tuple[str, float], ..
     """The links that have become much slower, by name, with the rates that they had; none if the links are others."""
     if before.rate is after.rate or before.fixed is not after.fixed:
         return ()
-    names = [link.name for link in after.topology.links]
-    worse = (after.rate.value < SLOWER * before.rate.value).nonzero()[0]
-    return tuple((names[at], float(before.rate.value[at])) for at in worse)
+    measured = before.rate.source > Source.DECLARED
+    worse = (measured & (after.rate.value < SLOWER * before.rate.value)).nonzero()[0]
+    return tuple((after.topology.links[at].name, float(before.rate.value[at])) for at in worse)
 
 
 def seen(sight: Sight, known: Watched, conditions: Conditions) -> tuple[Watched, Conditions]:

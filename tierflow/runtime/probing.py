@@ -82,10 +82,11 @@ class Probing:
                 slow = self._slow.get(name)
                 if slow is None:
                     continue
-                if conditions.rate.value[at] >= WELL * slow.rate:
+                wait = next(slow.waits, None) if now >= slow.due else 0.0
+                if conditions.rate.value[at] >= WELL * slow.rate or wait is None:
                     del self._slow[name]
                 elif now >= slow.due:
-                    slow.due = now + next(slow.waits)
+                    slow.due = now + wait
                     due = True
         return due
 
