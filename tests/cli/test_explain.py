@@ -100,6 +100,8 @@ def test_json_holds_every_call_whole(state: Path) -> None:
 def test_what_cannot_be_explained_is_one_sentence(empty: Path, tmp_path: Path) -> None:
     said = failure(explain("--last", "3", state=empty))
     assert said.startswith("error: no call is recorded yet in the fabric demo; make one with .remote()")
+    (empty / "demo" / JOURNAL).mkdir()
+    assert "cannot be read (Is a directory); run this as the user who" in failure(explain(state=empty))
     assert "no fabric runs on this machine" in failure(explain(state=tmp_path / "none"))
     wrong = explain("--last", "0", state=empty)
     assert wrong.returncode == 2

@@ -29,7 +29,12 @@ def explain(
 ) -> None:
     """Say why calls were placed where they were, what else there was, and what was predicted and observed."""
     record = find(fabric)
-    calls = Journal(Path(record.state) / JOURNAL).last(last, call)
+    path = Path(record.state) / JOURNAL
+    try:
+        calls = Journal(path).last(last, call)
+    except OSError as error:
+        mend = "run this as the user who started the fabric"
+        raise FabricError(f"the calls in {path} cannot be read ({error.strerror})", mend) from error
     if not calls and call:
         mend = "`tierflow explain --last 20` lists those that are"
         raise FabricError(f"no call whose id begins with {call!r} is recorded", mend)
