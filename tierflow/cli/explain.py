@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +48,8 @@ def explain(
         out.print(str(calls[0]), markup=False, soft_wrap=True)
     else:
         out.print(_summary(calls))
+        if skipped := sum(explanation.skipped for explanation in calls[1:]):
+            out.print(f"{skipped} calls between these were not recorded: a process records some 50 a second")
 
 
 def _summary(calls: tuple[Explanation, ...]) -> Table:
@@ -57,7 +59,7 @@ def _summary(calls: tuple[Explanation, ...]) -> Table:
         node = call.node if seen is None or not call.note else f"{seen.node} (not {call.node})"
         shown.add_row(
             call.call[:16],
-            f"{datetime.fromtimestamp(call.when):%H:%M:%S}",
+            f"{datetime.fromtimestamp(call.when, UTC):%H:%M:%S}Z",
             call.function,
             call.caller,
             node or (seen.node if seen else ""),
