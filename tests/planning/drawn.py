@@ -30,6 +30,7 @@ def conditions(draw: st.DrawFn) -> Conditions:
         speed=st.none() | st.builds(Value, st.floats(0.1, 10.0), st.floats(0.0, 1.0)),
         busy=st.none() | st.builds(Value, st.floats(0.0, 0.9)),
         alive=st.sampled_from((None, None, None, False)),
+        dispatch=st.none() | st.builds(Value, st.floats(0.0, 1.0), st.floats(0.0, 1.0)),
     )
     links = st.builds(
         LinkChange,
