@@ -148,9 +148,9 @@ def _stream_time(size: Floats, rate: Floats, round_trip: Floats, window: float) 
     windows grow, so the sum over rounds is the largest of the sums that switch from the one to the other at k: a
     form that falls with the rate and rises with the size and the round trip, as it must.
     """
-    rounds = np.clip(np.ceil(np.log2(size / window + 1.0)) - 1.0, 0.0, MOST_ROUNDS)
+    rounds = np.minimum(np.ceil(np.log2(size / window + 1.0)) - 1.0, MOST_ROUNDS)
     with np.errstate(invalid="ignore", divide="ignore"):
         full = np.ceil(np.log2(np.where(np.isfinite(rate), rate * round_trip, np.inf) / window))
-    waited = np.clip(np.minimum(rounds, full), 0.0, MOST_ROUNDS)
+    waited = np.maximum(np.minimum(rounds, full), 0.0)
     sent = window * (np.exp2(waited) - 1.0)
     return np.where(size > 0, waited * round_trip + (size - sent) / rate, 0.0)

@@ -62,9 +62,9 @@ class Alternative:
     codec: str
     compute: Estimate
     transfer: Estimate
-    dispatch: Estimate
     queue: Estimate
     packing: Estimate
+    dispatch: Estimate
     size: Estimate
     energy: Estimate
     money: Estimate
@@ -74,7 +74,7 @@ class Alternative:
     @property
     def time(self) -> float:
         """Seconds from the call to its result."""
-        parts = (self.compute, self.transfer, self.dispatch, self.queue, self.packing)
+        parts = self.compute, self.transfer, self.queue, self.packing, self.dispatch
         return sum(part.value for part in parts)
 
 
@@ -137,9 +137,9 @@ class Ranking:
             row.codec.name,
             compute,
             predicted.transfer.at(at),
-            predicted.dispatch.at(at),
             Estimate(waited, waited * compute.deviation / compute.value, "s", compute.source),
             predicted.codec.at(at),
+            predicted.dispatch.at(at),
             predicted.size.at(at),
             predicted.energy.at(at),
             predicted.money.at(at),
