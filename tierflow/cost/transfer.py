@@ -66,6 +66,7 @@ def way(conditions: Conditions, vertex: str, *, inward: bool = False) -> Way:
     """The paths from a vertex (a node or a site) to each node or, `inward`, from each node to it."""
     routes = conditions.fixed.routes(vertex, inward=inward)
     price, radio = _tariff(conditions.fixed, vertex, inward)
+    loss, up = conditions.loss.value, conditions.up
     declared = conditions.rate.source == Source.DECLARED
     rate = conditions.rate.value * np.where(declared, GOODPUT, 1.0)
     share = conditions.rate.deviation / conditions.rate.value
@@ -79,10 +80,10 @@ def way(conditions: Conditions, vertex: str, *, inward: bool = False) -> Way:
         rate=slowest,
         doubt=doubt,
         first=np.maximum(routes.total(1 / rate) - 1 / slowest, 0.0),
-        keep=np.exp(routes.total(np.log1p(-conditions.loss.value))),
+        keep=np.exp(routes.total(np.log1p(-loss))) if loss.any() else np.ones(len(slowest)),
         price=price,
         radio=radio,
-        open=routes.reached & (routes.total((~conditions.up).astype(np.float64)) == 0),
+        open=routes.reached if up.all() else routes.reached & (routes.total((~up).astype(np.float64)) == 0),
         apart=np.isfinite(slowest),
         source=np.minimum(routes.least(source), Source.LEARNED).astype(np.int8),
     )

@@ -23,8 +23,8 @@ from tierflow.topology.conditions import Conditions
 
 __all__ = ["Alternative", "Option", "Ranking", "Table", "rank"]
 
-FIRST = 32
-"""Options that are kept once they were asked for."""
+FIRST = 16
+"""Options that are spelled out at a time; the first are kept."""
 HOPE = 2.0
 """Standard deviations below its predicted cost that an option might still turn out to be."""
 
@@ -107,7 +107,8 @@ class Ranking:
     def best_first(self) -> Iterator[Option]:
         """What can run the call: by tier order, cost, name of the node, variant, codec."""
         yield from self._first
-        yield from self._options(slice(FIRST, None))
+        for start in range(FIRST, len(self._sorted[0]), FIRST):
+            yield from self._options(slice(start, start + FIRST))
 
     @cached_property
     def hopeful(self) -> Option | None:
