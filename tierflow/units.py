@@ -1,9 +1,9 @@
 """Quantities as people write them, and as the code holds them.
 
 Inside tierflow every quantity is a plain number in SI units: bytes per second, seconds, bytes, a share from 0 to 1,
-watts, joules, dollars per byte, dollars per second. Text with a unit exists only at the edges, and this module is the
-one place that turns one into the other. Numbers are read and written through `decimal`, so that what was written
-comes back as it was.
+watts, joules, dollars, dollars per byte, dollars per second. Text with a unit exists only at the edges, and this
+module is the one place that turns one into the other. Numbers are read and written through `decimal`, so that what was
+written comes back as it was.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tierflow.errors import UnitError
 __all__ = [
     "DURATION",
     "ENERGY",
+    "MONEY",
     "POWER",
     "PRICE_PER_BYTE",
     "PRICE_PER_SECOND",
@@ -28,6 +29,7 @@ __all__ = [
     "Quantity",
     "duration",
     "energy",
+    "money",
     "power",
     "price_per_byte",
     "price_per_second",
@@ -36,6 +38,7 @@ __all__ = [
     "show_bytes",
     "show_duration",
     "show_energy",
+    "show_money",
     "show_power",
     "show_price_per_byte",
     "show_price_per_second",
@@ -169,6 +172,7 @@ ENERGY = Quantity(
     units=_worths(mJ="1e-3", J="1", kJ="1e3", MJ="1e6", mWh="3.6", Wh="3600", kWh="3.6e6"),
     shown=("kWh", "Wh", "J", "mJ"),
 )
+MONEY = Quantity("sum of money", "0.001 $", "$", _worths(**{"$": "1"}), ("$",))
 PRICE_PER_BYTE = Quantity(
     kind="price of bytes",
     example="0.09 $/GB",
@@ -215,6 +219,11 @@ def energy(text: str) -> float:
     return ENERGY.parse(text)
 
 
+def money(text: str) -> float:
+    """Dollars of "0.001 $". Raises `UnitError`."""
+    return MONEY.parse(text)
+
+
 def price_per_byte(text: str) -> float:
     """Dollars per byte of "0.09 $/GB". Raises `UnitError`."""
     return PRICE_PER_BYTE.parse(text)
@@ -258,6 +267,11 @@ def show_power(value: float) -> str:
 def show_energy(value: float) -> str:
     """Joules as "10 Wh"."""
     return ENERGY.show(value)
+
+
+def show_money(value: float) -> str:
+    """Dollars as "0.001 $"."""
+    return MONEY.show(value)
 
 
 def show_price_per_byte(value: float) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from tierflow.cost import RAW, Call, Codec, Input, Profile, Profiles, Queue, Variant
-from tierflow.planning.policy import METRICS, Policy
+from tierflow.planning import Policy
 from tierflow.testing.strategies import cluster_specs
-from tierflow.topology import Topology
+from tierflow.topology import METRICS, Topology
 from tierflow.topology.column import Value
 from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
 

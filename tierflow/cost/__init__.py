@@ -6,7 +6,7 @@ number has a unit, a source and a standard deviation. `Links` turns watched tran
 
 from __future__ import annotations
 
-from tierflow.cost.call import Call, Input, Prediction, Stay, Variant, predict
+from tierflow.cost.call import Call, Input, Prediction, Variant, predict
 from tierflow.cost.codec import RAW, Codec
 from tierflow.cost.estimate import Estimate, Unit
 from tierflow.cost.links import Links, Probe, Transfer
@@ -26,7 +26,6 @@ __all__ = [
     "Profile",
     "Profiles",
     "Queue",
-    "Stay",
     "Transfer",
     "Unit",
     "Variant",

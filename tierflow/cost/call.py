@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +19,12 @@ from tierflow.cost.estimate import Estimates, Floats
 from tierflow.cost.money import compute_money, transfer_money
 from tierflow.cost.profile import Profile
 from tierflow.cost.transfer import INLINE, Way, send_time, way
+from tierflow.topology import Stay
 from tierflow.topology.column import Source
 from tierflow.topology.conditions import Conditions
 
-__all__ = ["Call", "Input", "Prediction", "Stay", "Variant", "predict"]
+__all__ = ["Call", "Input", "Prediction", "Variant", "predict"]
 
-Stay = Literal["device", "site"]
 MESSAGE = 2048.0
 """Bytes of a call's message and of its answer beside inputs and result."""
 
