@@ -17,6 +17,7 @@ from decimal import Context, Decimal
 from tierflow.errors import UnitError
 
 __all__ = [
+    "DECIMAL_SIZE",
     "DURATION",
     "ENERGY",
     "MONEY",
@@ -162,7 +163,7 @@ RATE = Quantity(
 )
 DURATION = Quantity("duration", "25 ms", "s", _SECONDS, ("h", "min", "s", "ms", "us", "ns"))
 SIZE = Quantity("size", "2 GiB", "B", _BYTES, ("TiB", "GiB", "MiB", "KiB", "B"))
-_DECIMAL_SIZE = Quantity("size", "1.2 MB", "B", _BYTES, ("TB", "GB", "MB", "kB", "B"))
+DECIMAL_SIZE = Quantity("size", "1.2 MB", "B", _BYTES, ("TB", "GB", "MB", "kB", "B"))
 SHARE = Quantity("share", "0.5 %", "%", {"%": Decimal("0.01")}, ("%",), most=1.0)
 POWER = Quantity("power", "5 W", "W", _worths(uW="1e-6", mW="1e-3", W="1", kW="1e3"), ("kW", "W", "mW", "uW"))
 ENERGY = Quantity(
@@ -251,7 +252,7 @@ def show_size(value: float) -> str:
 
 def show_bytes(value: float) -> str:
     """A count of bytes in decimal units, as "1.2 MB"."""
-    return _DECIMAL_SIZE.show(value)
+    return DECIMAL_SIZE.show(value)
 
 
 def show_share(value: float) -> str:

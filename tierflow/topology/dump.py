@@ -23,7 +23,7 @@ _WRITERS = {
     "busy": units.POWER,
     "battery": units.ENERGY,
     "deadline": units.DURATION,
-    "max_bytes": units.SIZE,
+    "max_bytes": units.DECIMAL_SIZE,
     "budget": units.MONEY,
     "energy": units.ENERGY,
 }

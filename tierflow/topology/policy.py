@@ -23,15 +23,17 @@ def _weights(value: Any) -> Any:
     """One metric, or a weight for each, as pairs in the order of `METRICS`."""
     weights: Any = {value: 1.0} if isinstance(value, str) else value
     weights = dict(weights) if isinstance(weights, Mapping | tuple) else {}
-    numbers = all(isinstance(weight, int | float) and not isinstance(weight, bool) for weight in weights.values())
-    if set(weights) - set(METRICS) or not numbers or not any(weights.values()):
+    if set(weights) - set(METRICS) or not all(map(_is_weight, weights.values())) or not any(weights.values()):
         wanted = f"metric ({', '.join(METRICS)}) or a weight for each"
         raise UnitError(str(value), wanted, "{latency: 1, money: 50}")
     return tuple((metric, float(weights[metric])) for metric in METRICS if weights.get(metric))
 
 
-_Weight = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
-_Weights = Annotated[tuple[tuple[Metric, _Weight], ...], BeforeValidator(_weights)]
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e18
+
+
+_Weights = Annotated[tuple[tuple[Metric, float], ...], BeforeValidator(_weights)]
 
 
 class PolicySpec(BaseModel):
