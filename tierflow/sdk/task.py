@@ -108,12 +108,7 @@ class Task(Named, Generic[P, R]):
         made._fill(self.raw, self._options.with_(options), self._origin or self, self._accuracy, self._variants, later)
         return made
 
-    def variant(
-        self,
-        *,
-        accuracy: float,
-        **options: Any,
-    ) -> Callable[[Callable[P, R]], Task[P, R]]:
+    def variant(self, *, accuracy: float, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
         """Make a function a variant of this task: another way to do the same job, such as a smaller model.
 
             @detect.variant(accuracy=0.9)
