@@ -50,9 +50,8 @@ class Sharing:
             return None
         placing = Placing(caller, conditions)
         placing.learn(update)
-        return cls(
-            registry, placing, Policy() if spec.policy is None else Policy.of(**spec.policy.given()), update.version
-        )
+        policy = Policy() if spec.policy is None else Policy.of(**spec.policy.given)
+        return cls(registry, placing, policy, update.version)
 
     def wake(self) -> None:
         """A call was made: there will be something to tell."""
