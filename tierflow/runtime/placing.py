@@ -49,11 +49,13 @@ class Seen:
     """How a call went: the node that ran it, seconds in the function, bytes of the result.
 
     `first` is true for the first call of the function in its process, which also imported what the function needs.
+    `size` is the bytes of its arguments.
     """
 
     node: str
     compute: float
     result: int
+    size: float
     first: bool = False
 
 
@@ -62,8 +64,9 @@ class Flight:
     """A call from its choice on.
 
     `key` is the id of its result. `began` and `ended` are seconds of this process's clock, `weight` is how many calls
-    this one stands for in the queue. `alone` is false where its time says nothing of links and dispatch, because other
-    calls were on their way. `fetched` is the seconds that the caller then waited for a large result.
+    this one stands for in the queue. `alone` is false where other calls were on their way to its node, `awaits` is true
+    where an input was not made yet: so its time says nothing of links and dispatch. `fetched` is the seconds that the
+    caller then waited for a large result.
     """
 
     key: bytes
@@ -73,6 +76,7 @@ class Flight:
     began: float
     weight: int
     alone: bool
+    awaits: bool = False
     ended: float | None = None
     fetched: float = 0.0
     seen: Seen | None = None
@@ -90,11 +94,20 @@ class Flight:
 
 
 class Placing:
-    """The choices of one process, whose node is `caller`."""
+    """The choices of one process, whose node is `caller`.
 
-    def __init__(self, caller: str, conditions: Conditions, clock: Callable[[], float] = time.monotonic) -> None:
+    `clock` is steady and `date` gives seconds since 1970, for what is told of a call.
+    """
+
+    def __init__(
+        self,
+        caller: str,
+        conditions: Conditions,
+        clock: Callable[[], float] = time.monotonic,
+        date: Callable[[], float] = time.time,
+    ) -> None:
         self.caller = caller
-        self._conditions, self._clock = conditions, clock
+        self._conditions, self._clock, self._date = conditions, clock, date
         self._known, self._profiles, self._decisions = Watched(), Profiles(), Decisions()
         self._load: dict[str, Queue] = {}
         self._heavy = 0
@@ -138,13 +151,18 @@ class Placing:
             )
         return call, choice
 
-    def begin(self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float) -> Flight:
-        """Count a call that was submitted, for `weight` calls, as on its way; `key` is the id of its result."""
+    def begin(
+        self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float, *, awaits: bool = False
+    ) -> Flight:
+        """Count a call that was submitted, for `weight` calls, as on its way; `key` is the id of its result.
+
+        `awaits` says that an input of it was not made yet when it was chosen for.
+        """
         with self._lock:
             queue = self._load.get(choice.node, IDLE)
             alone = queue.calls == 0 and self._heavy == 0
-            made = Made(key[:TASK_ID].hex(), title, self.caller, time.time(), choice.node, choice)
-            flight = Flight(key, call, choice, made, began, weight, alone)
+            made = Made(key[:TASK_ID].hex(), title, self.caller, self._date(), choice.node, choice)
+            flight = Flight(key, call, choice, made, began, weight, alone, awaits)
             result = self._profiles.of(choice.function).returns(call.size).value
             self._load[choice.node] = queue.joined(choice.compute, weight)
             self._heavy += call.size > INLINE
@@ -164,7 +182,7 @@ class Placing:
             if seen is None or seen.node not in self._conditions.fixed.nodes:
                 return
             _keep(self._places, flight.key, Input(self.caller if seen.result <= INLINE else seen.node, seen.result))
-            if flight.alone and not seen.first:
+            if flight.alone and not flight.awaits and not seen.first:
                 self._explain(flight, seen, now)
             if not seen.first and (flight.alone or seen.node != node):
                 self._profile(flight, seen)
@@ -187,6 +205,11 @@ class Placing:
     def known(self, key: bytes) -> Input | None:
         """Where an object is and how large, if that is known."""
         return self._places.get(key)
+
+    def awaits(self, key: bytes) -> bool:
+        """Whether an object is the result of a call of this process that has not ended."""
+        flight = self._flights.get(key[:TASK_ID])
+        return flight is not None and flight.ended is None
 
     def explain(self, key: bytes) -> Explanation | None:
         """The explanation of the call whose result has this id, if it is one of the latest that were chosen for."""
@@ -234,7 +257,7 @@ class Placing:
         fixed, function = self._conditions.fixed, flight.choice.function
         at = fixed.nodes[seen.node]
         kind, speed = fixed.kinds[fixed.kind[at]], float(self._conditions.speed.value[at])
-        sample = Sample(function, kind, speed, flight.call.size, seen.compute, float(seen.result))
+        sample = Sample(function, kind, speed, seen.size, seen.compute, float(seen.result))
         self._profiles = profiled(self._profiles, sample)
         self._samples.append(sample)
 
