@@ -92,7 +92,7 @@ class Guide:
         ref, told = start(*args, **kwargs)
         key = ref.binary()
         stands_for = STRIDE if brief else 1
-        flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, awaits=awaits)
+        flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, tells=not awaits)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
 

@@ -64,9 +64,9 @@ class Flight:
     """A call from its choice on.
 
     `key` is the id of its result. `began` and `ended` are seconds of this process's clock, `weight` is how many calls
-    this one stands for in the queue. `alone` is false where other calls were on their way to its node, `awaits` is true
-    where an input was not made yet: so its time says nothing of links and dispatch. `fetched` is the seconds that the
-    caller then waited for a large result.
+    this one stands for in the queue. `alone` is false where other calls were on their way to its node, or large inputs
+    to any; `tells` is false where its time says nothing of links and dispatch for another reason. `fetched` is the
+    seconds that the caller then waited for a large result.
     """
 
     key: bytes
@@ -76,7 +76,7 @@ class Flight:
     began: float
     weight: int
     alone: bool
-    awaits: bool = False
+    tells: bool = True
     ended: float | None = None
     fetched: float = 0.0
     seen: Seen | None = None
@@ -152,17 +152,17 @@ class Placing:
         return call, choice
 
     def begin(
-        self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float, *, awaits: bool = False
+        self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float, *, tells: bool = True
     ) -> Flight:
         """Count a call that was submitted, for `weight` calls, as on its way; `key` is the id of its result.
 
-        `awaits` says that an input of it was not made yet when it was chosen for.
+        `tells` is false where its time says nothing of links and dispatch: an input of it is not made yet, say.
         """
         with self._lock:
             queue = self._load.get(choice.node, IDLE)
             alone = queue.calls == 0 and self._heavy == 0
             made = Made(key[:TASK_ID].hex(), title, self.caller, self._date(), choice.node, choice)
-            flight = Flight(key, call, choice, made, began, weight, alone, awaits)
+            flight = Flight(key, call, choice, made, began, weight, alone, tells)
             result = self._profiles.of(choice.function).returns(call.size).value
             self._load[choice.node] = queue.joined(choice.compute, weight)
             self._heavy += call.size > INLINE
@@ -182,7 +182,7 @@ class Placing:
             if seen is None or seen.node not in self._conditions.fixed.nodes:
                 return
             _keep(self._places, flight.key, Input(self.caller if seen.result <= INLINE else seen.node, seen.result))
-            if flight.alone and not flight.awaits and not seen.first:
+            if flight.alone and flight.tells and not seen.first:
                 self._explain(flight, seen, now)
             if not seen.first and (flight.alone or seen.node != node):
                 self._profile(flight, seen)

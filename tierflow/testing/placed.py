@@ -13,7 +13,7 @@ from tierflow.planning import Policy, eligible, no_placement
 from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.asking import chosen, error_words, inputs, kept, next_best
-from tierflow.runtime.news import Sample, Update, profiled
+from tierflow.runtime.news import Update, profiled
 from tierflow.runtime.placing import Flight, Placing, Seen
 from tierflow.runtime.work import Work
 from tierflow.topology import Member, Topology
@@ -24,12 +24,14 @@ __all__ = ["Outcome", "Placed", "Placer"]
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A call that was placed: the work that does it (a variant, perhaps), from where and when (virtual seconds).
+    """A call of `title` that was placed: the work that does it (a variant, perhaps), from where and when (virtual
+    seconds).
 
     `others` are the nodes that may take it, in order, where the chosen one has no free core. `size` is the bytes of its
-    arguments, also where the planner had to guess, and `awaits` is true where one of them is not made yet.
+    arguments, also where the planner had to guess.
     """
 
+    title: str
     work: Work
     call: Call
     choice: Choice
@@ -37,7 +39,6 @@ class Placed:
     caller: str
     began: float
     size: float
-    awaits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +89,18 @@ class Placer:
             return None if found is None else placing.known(value.binary()) or found
 
         given = inputs(values, caller, known)
-        awaits = any(where(value) is not None and placing.awaits(value.binary()) for value in values)
         size = sum(item.size for item in inputs(values, caller, where))
         policy = kept(work, self._program(), self._cluster)
         doer, call, choice = chosen(placing, work, policy, given, refused)
-        return Placed(doer, call, choice, next_best(choice, doer.request), caller, now, size, awaits)
+        others = next_best(choice, doer.request)
+        return Placed(work.request.name, doer, call, choice, others, caller, now, size)
 
     def ran(self, placed: Placed, key: bytes, outcome: Outcome) -> None:
         """Take note of how a call goes, whose result has the id `key`; its caller learns of it when it is over."""
         caller = self._callers[placed.caller]
-        name, choice = placed.work.request.name, placed.choice
-        flight = caller.placing.begin(key, name, placed.call, choice, 1, placed.began, awaits=placed.awaits)
-        flight.alone = False  # the times here are not those of Ray's messages: they say nothing of links
+        # Its time is not that of Ray's messages: it tells nothing of links.
+        begin = caller.placing.begin
+        flight = begin(key, placed.title, placed.call, placed.choice, 1, placed.began, tells=False)
         heappush(caller.flying, (outcome.moment, next(self._numbers), flight, placed.size, outcome))
 
     def keep(self, key: bytes, node: str, size: int, now: float) -> None:
@@ -129,11 +130,9 @@ class Placer:
             placing.end(flight, None, error_words(outcome.error))
             return
         placing.end(flight, Seen(outcome.node, outcome.compute, outcome.result, size))
-        fixed = self._conditions.fixed
-        at = fixed.nodes[outcome.node]
-        kind, speed = fixed.kinds[fixed.kind[at]], fixed.topology.nodes[at].speed
-        sample = Sample(flight.choice.function, kind, speed, size, outcome.compute, float(outcome.result))
-        self._profiles = profiled(self._profiles, sample)
+        samples, _, _ = placing.news()
+        for sample in samples:
+            self._profiles = profiled(self._profiles, sample)
         for caller in self._callers.values():
             caller.placing.learn(Update((0, 0), profiles=self._profiles))
 
