@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from tierflow.cost import IDLE, Call, Input, Profiles, Queue, Transfer, Variant, Watched
 from tierflow.cost.attribution import Outcome, attribute
-from tierflow.cost.transfer import INLINE
+from tierflow.cost.transfer import FIRST_WINDOW, INLINE
 from tierflow.planning import Policy, Request
 from tierflow.planning.account import Made, Observed
 from tierflow.planning.choose import Choice
@@ -64,8 +64,8 @@ class Flight:
     """A call from its choice on.
 
     `key` is the id of its result. `began` and `ended` are seconds of this process's clock, `weight` is how many calls
-    this one stands for in the queue. `alone` is false where other calls were on their way to its node, or large inputs
-    to any; `tells` is false where its time says nothing of links and dispatch for another reason. `fetched` is the
+    this one stands for in the queue. `alone` is false where other calls were on their way to its node; `tells` is false
+    where its time says nothing of links and dispatch, because it shared them or waited for an input. `fetched` is the
     seconds that the caller then waited for a large result.
     """
 
@@ -111,6 +111,7 @@ class Placing:
         self._known, self._profiles, self._decisions = Watched(), Profiles(), Decisions()
         self._load: dict[str, Queue] = {}
         self._heavy = 0
+        self._telling: dict[str, Flight] = {}
         self._flights: OrderedDict[bytes, Flight] = OrderedDict()
         self._places: OrderedDict[bytes, Input] = OrderedDict()
         self._samples: deque[Sample] = deque(maxlen=UNSENT)
@@ -160,9 +161,10 @@ class Placing:
         """
         with self._lock:
             queue = self._load.get(choice.node, IDLE)
-            alone = queue.calls == 0 and self._heavy == 0
+            alone = queue.calls == 0
             made = Made(key[:TASK_ID].hex(), title, self.caller, self._date(), choice.node, choice)
-            flight = Flight(key, call, choice, made, began, weight, alone, tells)
+            flight = Flight(key, call, choice, made, began, weight, alone, tells and alone and self._heavy == 0)
+            self._share_links(flight)
             result = self._profiles.of(choice.function).returns(call.size).value
             self._load[choice.node] = queue.joined(choice.compute, weight)
             self._heavy += call.size > INLINE
@@ -177,12 +179,14 @@ class Placing:
             node = flight.choice.node
             self._load[node] = self._load.get(node, IDLE).left(flight.choice.compute, flight.weight)
             self._heavy -= flight.call.size > INLINE
+            if self._telling.get(node) is flight:
+                del self._telling[node]
             flight.ended, flight.seen, flight.error = now, seen, error
             self._recorder.add(flight.made, flight.observed, now)
             if seen is None or seen.node not in self._conditions.fixed.nodes:
                 return
             _keep(self._places, flight.key, Input(self.caller if seen.result <= INLINE else seen.node, seen.result))
-            if flight.alone and flight.tells and not seen.first:
+            if flight.tells and not seen.first:
                 self._explain(flight, seen, now)
             if not seen.first and (flight.alone or seen.node != node):
                 self._profile(flight, seen)
@@ -238,6 +242,16 @@ class Placing:
             self._conditions = self._conditions.changed(nodes, links)
             if update.profiles.functions:
                 self._profiles = self._profiles.merged(update.profiles)
+
+    def _share_links(self, flight: Flight) -> None:
+        """Take note that from now on a call has its inputs sent: those under way may take longer for it."""
+        node, size = flight.choice.node, flight.call.size
+        nodes = list(self._telling) if size > INLINE else [node] if size > FIRST_WINDOW else []
+        for other in nodes:
+            if other in self._telling:
+                self._telling.pop(other).tells = False
+        if flight.tells:
+            self._telling[node] = flight
 
     def _explain(self, flight: Flight, seen: Seen, now: float) -> None:
         outcome = Outcome(now - flight.began, seen.compute, float(seen.result), now)
