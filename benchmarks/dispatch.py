@@ -44,8 +44,8 @@ def _result(found: dict[str, dict[str, list[float]]], repeats: int) -> Result:
         date=today(),
         repeats=repeats,
         seeds=(0,),
-        baseline="the same function as plain ray.remote with the same label selector, made once, or none where the task "
-        "names no place; for chains also one task composed by hand",
+        baseline="the same function as plain ray.remote with the same label selector, made once, or none where the "
+        "task names no place; for chains also one task composed by hand",
         figures=tuple(figures),
         bar=f">= {DISPATCH_BAR} x plain Ray for tasks and actor calls; > {CHAIN_BAR:g} x for chains by fusing",
         met=met,

@@ -115,8 +115,8 @@ def result(with_own: Sequence[Window], without: Sequence[Window], windows: int, 
         bar="the fabric's own traffic <= .25 kbit/s per idle node; an agent below 1 % of a core",
         met=met,
         notes=(
-            f"clusters/demo.yaml, {len(nodes)} nodes beside the head; {windows} windows of {length:.3g} s on each side, "
-            f"one side after the other (ended actors: {ended}); bytes at the node's interface, both directions.",
+            f"clusters/demo.yaml, {len(nodes)} nodes beside the head; {windows} windows of {length:.3g} s on each "
+            f"side, one side after the other (ended actors: {ended}); bytes at the node's interface, both directions.",
             "Half of E2: the bar on 100,000 simulated nodes is another benchmark.",
         ),
     )

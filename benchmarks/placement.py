@@ -82,8 +82,8 @@ def result(
         notes=(
             "clusters/demo.yaml without cam-2 and cam-3; the caller and the data are on cam-1 (.2 of a core), a new "
             "input for each call, put into the device's store before its time begins.",
-            "Functions: statistics of 614 kB of frames (about 5 ms on one whole core), a forecast from 8 kB of readings "
-            "with a recurrent torch network (.34 s), detection in 614 kB of frames with a convolutional one (.14 s); "
+            "Functions: statistics of 614 kB of frames (about 5 ms on one whole core), a forecast from 8 kB of "
+            "readings with a recurrent torch network (.34 s), detection in 614 kB of frames with a convolutional one (.14 s); "
             "one thread each.",
             f"In each round every side is called once, in a drawn order; {WARM} rounds before, which are not counted, "
             "let the workers start and the profiles be learned. The uplink is set before they begin.",
@@ -93,8 +93,8 @@ def result(
             f"The step: detection called without pause while the uplink goes from {FAST.name} to {SLOW.name} and back; "
             "the time runs from the end of the first transfer after the step. After the way back nothing crosses the "
             "uplink any more, so only probes and explored calls can see that it is fast again.",
-            "Planning again is one change of the uplink and one decision, in this process; the regret of never planning "
-            "again is by predicted cost, over drawn changes from 1 to 200 Mbit/s and 2 to 60 ms.",
+            "Planning again is one change of the uplink and one decision, in this process; the regret of never "
+            "planning again is by predicted cost, over drawn changes from 1 to 200 Mbit/s and 2 to 60 ms.",
             f"The device's own link is {RADIO[0] * 8e-6:g} Mbit/s, {RADIO[1] * 1e3:g} ms: over it a fast uplink is no "
             "faster.",
         ),
@@ -106,10 +106,9 @@ def _overall(cells: Sequence[Cell], overall: Interval) -> list[Figure]:
         Figure.of("regret over all cells", _percent(overall), "%"),
         Figure.of("regret over all cells, decisions alone", _percent(decided(cells)), "%"),
     ]
-    found += [
-        Figure.of(f"all cells, always {tier}: its time over tierflow's", ratio(cells, tier), "x") for tier in TIERS
-    ]
-    return [*found, Figure.of("all cells, plain Ray: its time over tierflow's", ratio(cells, PLAIN), "x")]
+    for side in (*TIERS, PLAIN):
+        found.append(Figure.of(f"all cells, {_label(side)}: its time over tierflow's", ratio(cells, side), "x"))
+    return found
 
 
 def _cells(cells: Sequence[Cell]) -> list[Figure]:
@@ -119,9 +118,12 @@ def _cells(cells: Sequence[Cell]) -> list[Figure]:
         found.append(Figure.of(f"{one.name}: regret, decisions alone", _percent(decided([one])), "%"))
         found.append(Figure.of(f"{one.name}: tierflow ({_places(one)})", worth(one.ours), "s"))
         for side in (*TIERS, PLAIN):
-            label = side if side == PLAIN else f"always {side}"
-            found.append(Figure.of(f"{one.name}: {label}", worth(one.side(side)), "s"))
+            found.append(Figure.of(f"{one.name}: {_label(side)}", worth(one.side(side)), "s"))
     return found
+
+
+def _label(side: str) -> str:
+    return side if side == PLAIN else f"always {side}"
 
 
 def _places(one: Cell) -> str:

@@ -94,15 +94,15 @@ def result(rows: Sequence[dict[str, Any]], spec: ClusterSpec, links: Sequence[Fi
         date=today(),
         repeats=repeats,
         seeds=(0,),
-        baseline="a regression time = a + b operations/speed + c bytes/rate + d round trip with what is declared, fitted "
-        "on the warm-up; the last time of the function on that node, with the declared time of its bytes",
+        baseline="a regression time = a + b operations/speed + c bytes/rate + d round trip of what is declared, "
+        "fitted on the warm-up; the last time of the function on that node, with the declared time of its bytes",
         figures=(*_shares(calls, said, off, floor), *_cells(calls, said), *links),
         bar=f">= {BAR:.0%} of cells within {WITHIN:.0%}",
         met=ours.value >= BAR,
         notes=(
-            f"{len(floor)} cells: functions x sizes (counts of frames or readings) x nodes x conditions of the uplink; "
-            f"in each round every cell is called once, in a drawn order, with a new input; {WARM} rounds before in each "
-            "condition do not count.",
+            f"{len(floor)} cells: functions x sizes (counts of frames or readings) x nodes x conditions of the "
+            "uplink; in each round every cell is called once, in a drawn order, with a new input; the first "
+            f"{WARM} rounds of each condition do not count.",
             "The time is the caller's, from the call to the value; a cell's error is that of the median prediction "
             "against the median time. Of single calls every one is compared with its own prediction.",
             "The floor is the median distance of a cell's calls from their own median: no prediction can be nearer to "

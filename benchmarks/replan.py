@@ -1,4 +1,4 @@
-"""How long it takes to plan again after a link has changed: remembered, from scratch, and not at all. No rig, no Ray."""
+"""How long planning again takes after a link has changed: remembered, from scratch, and not at all. Needs no rig."""
 
 from __future__ import annotations
 
