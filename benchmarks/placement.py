@@ -83,8 +83,8 @@ def result(
             "clusters/demo.yaml without cam-2 and cam-3; the caller and the data are on cam-1 (.2 of a core), a new "
             "input for each call, put into the device's store before its time begins.",
             "Functions: statistics of 614 kB of frames (about 5 ms on one whole core), a forecast from 8 kB of "
-            "readings with a recurrent torch network (.34 s), detection in 614 kB of frames with a convolutional one (.14 s); "
-            "one thread each.",
+            "readings with a recurrent torch network (.34 s), detection in 614 kB of frames with a convolutional one "
+            "(.14 s); one thread each.",
             f"In each round every side is called once, in a drawn order; {WARM} rounds before, which are not counted, "
             "let the workers start and the profiles be learned. The uplink is set before they begin.",
             "Regret is the mean time of tierflow's calls over that of the best fixed place, which is itself the least "
@@ -106,8 +106,10 @@ def _overall(cells: Sequence[Cell], overall: Interval) -> list[Figure]:
         Figure.of("regret over all cells", _percent(overall), "%"),
         Figure.of("regret over all cells, decisions alone", _percent(decided(cells)), "%"),
     ]
-    for side in (*TIERS, PLAIN):
-        found.append(Figure.of(f"all cells, {_label(side)}: its time over tierflow's", ratio(cells, side), "x"))
+    found += (
+        Figure.of(f"all cells, {_label(side)}: its time over tierflow's", ratio(cells, side), "x")
+        for side in (*TIERS, PLAIN)
+    )
     return found
 
 
@@ -117,8 +119,7 @@ def _cells(cells: Sequence[Cell]) -> list[Figure]:
         found.append(Figure.of(f"{one.name}: regret", _percent(regret([one])), "%"))
         found.append(Figure.of(f"{one.name}: regret, decisions alone", _percent(decided([one])), "%"))
         found.append(Figure.of(f"{one.name}: tierflow ({_places(one)})", worth(one.ours), "s"))
-        for side in (*TIERS, PLAIN):
-            found.append(Figure.of(f"{one.name}: {_label(side)}", worth(one.side(side)), "s"))
+        found += (Figure.of(f"{one.name}: {_label(side)}", worth(one.side(side)), "s") for side in (*TIERS, PLAIN))
     return found
 
 
