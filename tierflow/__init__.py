@@ -21,7 +21,7 @@ The house, from the ground up; a room imports only rooms below it:
 from __future__ import annotations
 
 from tierflow.errors import FabricError, NoPlacement, OptionError, Refusal, TierflowError
-from tierflow.sdk import Actor, Placement, Task, actor, get, init, nodes, placement, put, task, traffic, wait
+from tierflow.sdk import Actor, Placement, Task, actor, explain, get, init, nodes, placement, put, task, traffic, wait
 from tierflow.topology import Member
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Task",
     "TierflowError",
     "actor",
+    "explain",
     "get",
     "init",
     "nodes",

@@ -63,5 +63,5 @@ def test_join_without_a_token_says_where_to_get_it(tmp_path: Path) -> None:
 
 def test_the_help_lists_every_command(tmp_path: Path) -> None:
     shown = tierflow("--help", state=tmp_path).stdout
-    for command in ("check", "up", "status", "down", "join", "submit", "run", "rig"):
+    for command in ("check", "up", "status", "down", "join", "explain", "submit", "run", "rig"):
         assert command in shown

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from hypothesis import reject
 from hypothesis import strategies as st
 
 from tierflow.cost import RAW, Call, Codec, Input, Profile, Profiles, Queue, Variant
+from tierflow.errors import NoPlacement
+from tierflow.planning.account import Made, Observed
+from tierflow.planning.choose import choose
+from tierflow.planning.explanation import Explanation
 from tierflow.planning.policy import METRICS, Policy
+from tierflow.planning.rank import rank
 from tierflow.testing.strategies import cluster_specs
 from tierflow.topology import Topology
 from tierflow.topology.column import Value
@@ -24,6 +30,7 @@ def conditions(draw: st.DrawFn) -> Conditions:
         speed=st.none() | st.builds(Value, st.floats(0.1, 10.0), st.floats(0.0, 1.0)),
         busy=st.none() | st.builds(Value, st.floats(0.0, 0.9)),
         alive=st.sampled_from((None, None, None, False)),
+        dispatch=st.none() | st.builds(Value, st.floats(0.0, 1.0), st.floats(0.0, 1.0)),
     )
     links = st.builds(
         LinkChange,
@@ -89,3 +96,32 @@ def loads(now: Conditions) -> st.SearchStrategy[dict[str, Queue]]:
     """Calls on their way to some nodes."""
     queues = st.builds(Queue, st.integers(0, 8), st.floats(0.0, 20.0))
     return st.dictionaries(st.sampled_from(sorted(now.fixed.nodes)), queues)
+
+
+def observations() -> st.SearchStrategy[Observed]:
+    """What came of calls, or of calls that ended in an error."""
+    seconds = st.floats(0.0, 1e4)
+    nodes = st.sampled_from(("", "gw-1", "cloud-1"))
+    done = st.builds(Observed, nodes, seconds, st.none() | seconds, st.none() | _sizes)
+    return done | st.builds(Observed, nodes, seconds, error=st.text(max_size=20))
+
+
+@st.composite
+def made_calls(draw: st.DrawFn) -> Made:
+    """Calls that were placed by a choice, which may explore or stay where the call before was."""
+    now, policy = draw(conditions()), draw(policies())
+    call, load, turn = draw(calls(now)), draw(loads(now)), draw(st.integers(0, 99))
+    previous = draw(st.none() | st.sampled_from(sorted(now.fixed.nodes)))
+    try:
+        choice = choose(rank(call, policy, now, draw(profiles(now)), asked="any node"), load, turn, previous)
+    except NoPlacement:
+        reject()
+    return Made(draw(st.text(max_size=8)), "any/large", call.caller, draw(st.floats(0, 4e9)), choice.node, choice)
+
+
+@st.composite
+def explanations(draw: st.DrawFn) -> Explanation:
+    """Explanations of calls with and without a choice, ended and not."""
+    words = st.text(max_size=20)
+    unplaced = st.builds(Made, words, words, words, st.floats(0, 4e9), words, asked=words, why=words)
+    return Explanation.of(draw(made_calls() | unplaced), draw(st.none() | observations()))

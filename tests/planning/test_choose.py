@@ -211,7 +211,7 @@ def test_the_next_best_come_in_order_and_what_is_ruled_out_says_why(demo: Condit
     assert [row.node for row in rows] == ["gw-1", "cam-1", "cam-2", "cam-3", "cloud-1"]
     assert rows[-1].ruled_out == "an input may not leave plant-1"
     gateway = rows[0]
-    assert gateway.time == pytest.approx(gateway.compute.value + gateway.transfer.value)
+    assert gateway.time == pytest.approx(gateway.compute.value + gateway.transfer.value + gateway.dispatch.value)
     assert gateway.compute.unit == "s"
     assert gateway.compute.value == pytest.approx(0.08)
 
@@ -236,12 +236,12 @@ def test_no_placement_is_a_table(demo: Conditions) -> None:
         choose(ranking, {})
     assert str(pickle.loads(pickle.dumps(caught.value))) == (
         "no node can run detect, which asks for 1 CPU, a result in 50 ms, at most $1:\n"
-        "  cam-1 (device, plant-1): would take 500 ms, not 50 ms\n"
-        "  cam-2 (device, plant-1): is of tier device, would take 549 ms, not 50 ms\n"
-        "  cam-3 (device, plant-1): it is not alive, would take 549 ms, not 50 ms\n"
-        "  cloud-1 (cloud, region-1): a link on the way to it is cut, would take 247 ms, not 50 ms\n"
-        "  gw-1 (edge, plant-1): would take 109 ms, not 50 ms\n"
-        "the soonest that a result could be there is after 109 ms"
+        "  cam-1 (device, plant-1): would take 502 ms, not 50 ms\n"
+        "  cam-2 (device, plant-1): is of tier device, would take 551 ms, not 50 ms\n"
+        "  cam-3 (device, plant-1): it is not alive, would take 551 ms, not 50 ms\n"
+        "  cloud-1 (cloud, region-1): a link on the way to it is cut, would take 249 ms, not 50 ms\n"
+        "  gw-1 (edge, plant-1): would take 111 ms, not 50 ms\n"
+        "the soonest that a result could be there is after 111 ms"
     )
 
 
@@ -249,7 +249,7 @@ def test_a_queue_can_break_a_deadline(demo: Conditions) -> None:
     ranking = rank(CALL, Policy.of(deadline="150 ms"), demo, detect())
     assert choose(ranking, {}).node == "gw-1"
     with pytest.raises(
-        NoPlacement, match=r"gw-1 \(edge, plant-1\): would take 509 ms \(400 ms of it in a queue\)"
+        NoPlacement, match=r"gw-1 \(edge, plant-1\): would take 511 ms \(400 ms of it in a queue\)"
     ) as caught:
         choose(ranking, {"gw-1": Queue(3, 1.2)})
     assert caught.value.mend == "a later deadline, or fewer calls at once, would make it possible"

@@ -39,7 +39,7 @@ def test_a_change_makes_a_version_that_shares_the_rest(declared: Conditions) -> 
     assert after.rate.at(at) == Value(1e5, 1e4, Source.MEASURED)
     assert (after.version, after.rate.version[at], after.rate.version.sum()) == (1, 1, 1)
     assert declared.rate.at(at).value == 2.5e6
-    for name in ("fixed", "speed", "busy", "alive", "delay", "loss", "up"):
+    for name in ("fixed", "speed", "busy", "alive", "dispatch", "delay", "loss", "up"):
         assert getattr(after, name) is getattr(declared, name)
 
 
@@ -78,7 +78,8 @@ def test_a_value_that_cannot_be_is_refused(declared: Conditions, change: LinkCha
 
 def test_on_another_topology_what_was_measured_stays(declared: Conditions, valid: str) -> None:
     before = declared.changed(
-        {"gw-1": NodeChange(speed=Value(3.0), alive=False)}, {"plant-1->region-1": LinkChange(rate=Value(1e5))}
+        {"gw-1": NodeChange(speed=Value(3.0), alive=False, dispatch=Value(0.02, 0.01))},
+        {"plant-1->region-1": LinkChange(rate=Value(1e5))},
     )
     more = Topology.of(
         parse(valid.replace("nodes:", "nodes:\n  - {name: cam-0, tier: device, site: plant-1, speed: 2}"))
@@ -86,7 +87,9 @@ def test_on_another_topology_what_was_measured_stays(declared: Conditions, valid
     after = before.on(more)
     assert after.version > before.version
     assert after.speed.at(after.fixed.nodes["gw-1"]) == Value(3.0)
+    assert after.dispatch.at(after.fixed.nodes["gw-1"]) == Value(0.02, 0.01)
     assert after.speed.at(after.fixed.nodes["cam-0"]).source is Source.DECLARED
+    assert after.dispatch.at(after.fixed.nodes["cam-0"]) == Value(0.001, 0.001, Source.DECLARED)
     assert not after.alive[after.fixed.nodes["gw-1"]]
     assert after.rate.at(after.fixed.links["plant-1->region-1"]) == Value(1e5)
     assert declared.on(more).version == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -24,7 +26,7 @@ BEYOND = 0.25
 LEAST_FIXED = 1e-3
 """The share of the mean amount that is constant, at the least: nothing takes no time."""
 SHOWN = 0.05
-"""The relative change of a knot that makes a curve another version."""
+"""The relative change of a knot that is more than noise, and makes a curve another version."""
 
 
 def size_class(size: float) -> int:
@@ -73,13 +75,19 @@ class Curve:
     """One knot for each class of sizes that was seen, by size; linear between knots.
 
     Beyond the knots it follows the straight line through them (least relative squares) that neither falls with the
-    size nor is below 0 anywhere; after one knot, half of the amount is taken to be constant. `version` counts the
-    changes that matter, `count` the samples.
+    size nor is below 0 anywhere; after one knot, half of the amount is taken to be constant. Made with `of` and
+    `observed`. `count` is that of all samples. `version` is a fingerprint of what the curve says, which only changes
+    by more than noise alter: curves that differ by more have different versions, wherever they were learned.
     """
 
     knots: tuple[Knot, ...] = ()
     version: int = 0
     count: int = 0
+
+    @classmethod
+    def of(cls, knots: tuple[Knot, ...], count: int) -> Curve:
+        """The curve of these knots, in order of size, that `count` samples made."""
+        return cls(knots, _fingerprint(knots), count)
 
     def observed(self, size: float, amount: float) -> Curve:
         """The curve after a sample: `amount` (above 0) for an input of `size` whole bytes."""
@@ -92,7 +100,7 @@ class Curve:
         if changed:
             knot = replace(knot, shown=knot.amount)
         knots = (*self.knots[:at], knot, *self.knots[at + known :])
-        return Curve(knots, self.version + changed, self.count + 1)
+        return Curve(knots, _fingerprint(knots) if changed else self.version, self.count + 1)
 
     def at(self, size: float) -> tuple[float, float]:
         """The amount for an input of `size` bytes, and its standard deviation. Only where there is a knot."""
@@ -110,6 +118,12 @@ class Curve:
         amount = end.amount * (fixed + slope * size) / (fixed + slope * end.size)
         octaves = abs(math.log2((size + 1.0) / (end.size + 1.0)))
         return amount, amount * math.hypot(end.doubt, BEYOND * octaves)
+
+
+def _fingerprint(knots: Iterable[Knot]) -> int:
+    """32 bits of the size class and the shown amount of each knot, the same on every machine; 0 for no knots."""
+    rows = (struct.pack("<qd", size_class(knot.size), knot.shown) for knot in knots)
+    return zlib.crc32(b"".join(rows))
 
 
 def _line(knots: Iterable[Knot]) -> tuple[float, float]:

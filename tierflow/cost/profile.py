@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from tierflow.topology.conditions import Conditions
 
 __all__ = ["Profile", "Profiles", "Timing"]
 
-FORMAT = 1
+FORMAT = 2
 UNKNOWN = 0.01
 """Seconds that a function is taken to need on a node of speed 1 before anything is known of it."""
 UNKNOWN_RESULT = 1024.0
@@ -38,17 +40,18 @@ class Timing:
     speed: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profile:
     """One function: its timing on each kind of node that has run it, and the bytes that it returns."""
 
     kinds: Mapping[str, Timing] = field(default_factory=dict)
     result: Curve = field(default_factory=Curve)
 
-    @property
+    @cached_property
     def version(self) -> int:
-        """Grows when what the profile predicts has changed by more than noise."""
-        return self.result.version + sum(timing.curve.version for timing in self.kinds.values())
+        """A fingerprint of what the profile predicts, the same on every machine; noise does not alter it."""
+        kinds = sorted((kind, timing.curve.version) for kind, timing in self.kinds.items())
+        return zlib.crc32(repr((self.result.version, kinds)).encode())
 
     def observed(self, kind: str, speed: float, size: float, seconds: float, result: float | None = None) -> Profile:
         """The profile after a call on a node of this kind and speed.
@@ -177,17 +180,17 @@ def _rank(curve: Curve) -> tuple[int, int, list[tuple[float, ...]]]:
 
 
 def _plain(curve: Curve) -> list[Any]:
-    return [curve.version, curve.count, [astuple(knot) for knot in curve.knots]]
+    return [curve.count, [astuple(knot) for knot in curve.knots]]
 
 
 def _curve(plain: list[Any]) -> Curve:
-    version, count, rows = plain
+    count, rows = plain
     knots = tuple(Knot(*row) for row in rows)
     for knot in knots:
         _positive(knot.amount), _positive(knot.spread), _positive(knot.count), _positive(knot.size + 1.0)
     if [knot.size for knot in knots] != sorted(knot.size for knot in knots):
         raise ValueError("the knots are not in order")
-    return Curve(knots, int(version), int(count))
+    return Curve.of(knots, int(count))
 
 
 def _positive(number: float) -> float:

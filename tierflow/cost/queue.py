@@ -14,13 +14,15 @@ class Queue:
     calls: int = 0
     work: float = 0.0
 
-    def joined(self, seconds: float) -> Queue:
-        """This queue with one call more, that needs `seconds`."""
-        return Queue(self.calls + 1, self.work + seconds)
+    def joined(self, seconds: float, calls: int = 1) -> Queue:
+        """This queue with `calls` more, that need `seconds` each."""
+        return Queue(self.calls + calls, self.work + seconds * calls)
 
-    def left(self, seconds: float) -> Queue:
-        """This queue without a call that was counted with `seconds`."""
-        return Queue(max(self.calls - 1, 0), max(self.work - seconds, 0.0) if self.calls > 1 else 0.0)
+    def left(self, seconds: float, calls: int = 1) -> Queue:
+        """This queue without `calls` that were counted with `seconds` each."""
+        if self.calls <= calls:
+            return IDLE
+        return Queue(self.calls - calls, max(self.work - seconds * calls, 0.0))
 
 
 IDLE = Queue()

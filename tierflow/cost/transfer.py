@@ -8,7 +8,7 @@ Congestion Avoidance Algorithm", 1997).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from tierflow.cost.energy import JOULES_PER_BYTE
 from tierflow.cost.estimate import Estimates, Floats
 from tierflow.topology.column import Source
-from tierflow.topology.conditions import Conditions
+from tierflow.topology.conditions import Conditions, Fixed
 
-__all__ = ["FIRST_WINDOW", "INLINE", "Way", "rate_of", "send_time", "way"]
+__all__ = ["FIRST_WINDOW", "INLINE", "Way", "rate_of", "send_time", "usable_rate", "way"]
 
 INLINE = 100 * 1024
 """Bytes up to which Ray carries an argument or a result inside the call's own messages."""
@@ -56,12 +56,16 @@ class Way:
     apart: NDArray[np.bool_]
     source: NDArray[np.int8]
 
+    def narrowed(self, at: slice) -> Way:
+        """The paths of some of the nodes only."""
+        return Way(*(getattr(self, column.name)[at] for column in fields(self)))
+
 
 @lru_cache(maxsize=256)
 def way(conditions: Conditions, vertex: str, *, inward: bool = False) -> Way:
     """The paths from a vertex (a node or a site) to each node or, `inward`, from each node to it."""
     routes = conditions.fixed.routes(vertex, inward=inward)
-    links = conditions.topology.links
+    price, radio = _tariff(conditions.fixed, vertex, inward)
     declared = conditions.rate.source == Source.DECLARED
     rate = conditions.rate.value * np.where(declared, GOODPUT, 1.0)
     share = conditions.rate.deviation / conditions.rate.value
@@ -76,12 +80,20 @@ def way(conditions: Conditions, vertex: str, *, inward: bool = False) -> Way:
         doubt=doubt,
         first=np.maximum(routes.total(1 / rate) - 1 / slowest, 0.0),
         keep=np.exp(routes.total(np.log1p(-conditions.loss.value))),
-        price=routes.total(np.array([link.price for link in links])),
-        radio=routes.total(np.array([JOULES_PER_BYTE[link.radio] for link in links])),
+        price=price,
+        radio=radio,
         open=routes.reached & (routes.total((~conditions.up).astype(np.float64)) == 0),
         apart=np.isfinite(slowest),
         source=np.minimum(routes.least(source), Source.LEARNED).astype(np.int8),
     )
+
+
+@lru_cache(maxsize=256)
+def _tariff(fixed: Fixed, vertex: str, inward: bool) -> tuple[Floats, Floats]:
+    """Dollars and joules per byte on the paths between a vertex and each node, which no measurement changes."""
+    routes, links = fixed.routes(vertex, inward=inward), fixed.topology.links
+    price = routes.total(np.array([link.price for link in links]))
+    return price, routes.total(np.array([JOULES_PER_BYTE[link.radio] for link in links]))
 
 
 def send_time(size: Floats | float, out: Way, round_trip: Floats, window: float = FIRST_WINDOW) -> Estimates:
@@ -94,7 +106,7 @@ def send_time(size: Floats | float, out: Way, round_trip: Floats, window: float 
         window: bytes that may be under way at the start; that of a stream that has just sent is larger.
     """
     size = np.broadcast_to(np.asarray(size, np.float64), out.rate.shape)
-    rate = _bounded_by_loss(out, round_trip)
+    rate = usable_rate(out, round_trip)
     time = _stream_time(size, rate, round_trip, window) + np.minimum(size, SEGMENT) * out.first
     return Estimates.of("s", time, np.square(size / rate) * out.doubt, out.source)
 
@@ -120,7 +132,8 @@ def rate_of(size: float, seconds: float, round_trip: float, window: float = FIRS
         rounds, sent = rounds + 1, sent + step
 
 
-def _bounded_by_loss(out: Way, round_trip: Floats) -> Floats:
+def usable_rate(out: Way, round_trip: Floats) -> Floats:
+    """Bytes per second that paths carry once a stream fills them: their slowest link, bounded by loss."""
     lost = 1.0 - out.keep
     with np.errstate(divide="ignore"):
         most = SEGMENT * np.sqrt(1.5) / (np.maximum(round_trip, 1e-6) * np.sqrt(lost))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tierflow.cost.codec import Codec
 from tierflow.cost.queue import IDLE, Queue, wait
 from tierflow.errors import NoPlacement
 from tierflow.planning.constraints import too_late
@@ -39,6 +40,11 @@ class Choice:
     explores: bool
     ranking: Ranking
     load: Mapping[str, Queue]
+
+    @property
+    def packing(self) -> Codec:
+        """The codec itself."""
+        return next(table.codec for table in self.ranking.tables if table.codec.name == self.codec)
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """Every way to run the call: the usable ones as they were preferred, then the others by name of the node."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tierflow.cost.call import Call, Prediction, Variant
+from tierflow.cost.call import Call, Variant
 from tierflow.cost.estimate import Estimates
+from tierflow.cost.prediction import Prediction
 from tierflow.planning.policy import Policy
 from tierflow.topology.conditions import Conditions
 from tierflow.units import show_bytes, show_duration, show_energy
@@ -39,15 +40,15 @@ def rules(
 
     `refused` names the nodes that are out from the start, with the reason.
     """
-    names = [node.name for node in conditions.topology.nodes]
-    out = np.zeros(len(names), np.bool_)
+    nodes = conditions.topology.nodes
+    out = np.zeros(len(nodes), np.bool_)
     out[[conditions.fixed.nodes[name] for name in refused if name in conditions.fixed.nodes]] = True
     found = (
-        Rule(out, lambda at: refused[names[at]]),
+        Rule(out, lambda at: refused[nodes[at].name]),
         Rule(~conditions.alive & ~out, lambda at: "it is not alive"),
         Rule(~predicted.open & ~out, lambda at: "a link on the way to it is cut"),
         *_of_node(call, policy, conditions, out),
-        *_of_variant(call, policy, variant, len(names)),
+        *_of_variant(call, policy, variant, len(nodes)),
         *_of_limits(policy, predicted),
     )
     return tuple(rule for rule in found if rule.out.any())

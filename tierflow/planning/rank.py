@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tierflow.cost.call import Call, Prediction, Variant, predict
+from tierflow.cost.call import Call, Variant
 from tierflow.cost.codec import Codec
 from tierflow.cost.estimate import Estimate, Floats
+from tierflow.cost.prediction import Prediction, predict
 from tierflow.cost.profile import Profiles
 from tierflow.errors import Refusal
 from tierflow.planning.constraints import Rule, rules
@@ -50,8 +51,8 @@ class Option:
 class Alternative:
     """One way to run a call, spelled out: what it would cost in its parts and in all, and what rules it out if so.
 
-    `queue` is the wait for a core, `packing` the codec's time, `size` the bytes that leave a node; `cost` is in the
-    policy's weights.
+    `dispatch` is what a call to the node takes for itself, `queue` the wait for a core, `packing` the codec's time,
+    `size` the bytes that leave a node; `cost` is in the policy's weights.
     """
 
     node: str
@@ -61,6 +62,7 @@ class Alternative:
     codec: str
     compute: Estimate
     transfer: Estimate
+    dispatch: Estimate
     queue: Estimate
     packing: Estimate
     size: Estimate
@@ -72,7 +74,8 @@ class Alternative:
     @property
     def time(self) -> float:
         """Seconds from the call to its result."""
-        return self.compute.value + self.transfer.value + self.queue.value + self.packing.value
+        parts = (self.compute, self.transfer, self.dispatch, self.queue, self.packing)
+        return sum(part.value for part in parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +107,7 @@ class Ranking:
     def best_first(self) -> Iterator[Option]:
         """What can run the call: by tier order, cost, name of the node, variant, codec."""
         yield from self._first
-        for index in range(FIRST, len(self._sorted[0])):
-            yield self._option(index)
+        yield from self._options(slice(FIRST, None))
 
     @cached_property
     def hopeful(self) -> Option | None:
@@ -114,7 +116,8 @@ class Ranking:
         if not len(order):
             return None
         count = int(np.searchsorted(order, order[0], side="right"))
-        return self._option(int(np.argmin(cost[:count] - HOPE * deviation[:count])))
+        at = int(np.argmin(cost[:count] - HOPE * deviation[:count]))
+        return next(self._options(slice(at, at + 1)))
 
     def might_cost(self, option: Option) -> float:
         """What an option might turn out to cost at best, without waiting."""
@@ -134,6 +137,7 @@ class Ranking:
             row.codec.name,
             compute,
             predicted.transfer.at(at),
+            predicted.dispatch.at(at),
             Estimate(waited, waited * compute.deviation / compute.value, "s", compute.source),
             predicted.codec.at(at),
             predicted.size.at(at),
@@ -153,7 +157,7 @@ class Ranking:
 
     @cached_property
     def _first(self) -> tuple[Option, ...]:
-        return tuple(self._option(index) for index in range(min(FIRST, len(self._sorted[0]))))
+        return tuple(self._options(slice(FIRST)))
 
     @cached_property
     def _sorted(self) -> tuple[NDArray[Any], ...]:
@@ -174,12 +178,12 @@ class Ranking:
         best = np.lexsort((joined[3], names, joined[1], joined[0]))
         return tuple(column[best] for column in joined)
 
-    def _option(self, index: int) -> Option:
-        order, cost, node, number, time, _ = (column[index].item() for column in self._sorted)
-        fixed = self.conditions.fixed
-        slots = max(fixed.cpus[node] // self.call.cpus, 1.0) if self.call.cpus else float("inf")
-        compute = float(self.tables[number].predicted.compute.value[node])
-        return Option(order, cost, self.conditions.topology.nodes[node].name, number, time, compute, float(slots))
+    def _options(self, which: slice) -> Iterator[Option]:
+        fixed, nodes = self.conditions.fixed, self.conditions.topology.nodes
+        for order, cost, at, number, time, _ in zip(*(column[which].tolist() for column in self._sorted), strict=True):
+            slots = max(float(fixed.cpus[at]) // self.call.cpus, 1.0) if self.call.cpus else float("inf")
+            compute = float(self.tables[number].predicted.compute.value[at])
+            yield Option(order, cost, nodes[at].name, number, time, compute, slots)
 
 
 def rank(

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from tierflow.topology import NODE, SITE, TIER
 from tierflow.units import show_size
 
-__all__ = ["Request"]
+__all__ = ["CHOSEN", "Request"]
+
+CHOSEN = ">"
+"""What stands in a title between what was asked and what was chosen."""
 
 Selector = Mapping[str, str]
 
@@ -36,6 +39,11 @@ class Request:
         place = "|".join(self.tiers) or "any"
         at = self.node or self.site
         return f"{place}@{at}/{self.name}" if at else f"{place}/{self.name}"
+
+    def title_on(self, tier: str, site: str) -> str:
+        """The name of a call that was placed: what was asked, then where that led: ``any>cloud@region-1/detect``."""
+        place, slash, name = self.title.partition("/")
+        return f"{place}{CHOSEN}{tier}@{site}{slash}{name}"
 
     @property
     def asked(self) -> str:

@@ -11,10 +11,14 @@ from typing import Any
 import ray
 
 from tierflow.errors import FabricError
-from tierflow.planning import eligible, no_placement
+from tierflow.planning import Eligible, eligible, no_placement
+from tierflow.planning.explanation import Explanation
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.flows import ActorNode, TaskNode
+from tierflow.runtime.guide import Guide, can_choose
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
+from tierflow.runtime.settings import RIG
+from tierflow.runtime.starters import Starters, options_of
 from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
 from tierflow.runtime.work import Placement, Ready, Work
@@ -36,6 +40,7 @@ class RayFabric:
     def __init__(self) -> None:
         self._membership = Membership(read_members)
         self._cluster = ""
+        self._guide: Guide | None = None
 
     def start(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submit a task or create an actor; the reference, generator of references or handle that Ray gives.
@@ -48,7 +53,9 @@ class RayFabric:
         if ready is None or monotonic() >= ready.until or not ray.is_initialized():
             ready = self._prepare(work)
         carry_arrow()
-        return ready.start(*args, **kwargs)
+        if self._guide is None or not ready.chosen:
+            return ready.start(*args, **kwargs)
+        return self._guide.start(work, ready, args, kwargs)
 
     def bind(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Add the work to a flow: a Ray DAG node, checked and started when the flow is executed."""
@@ -57,11 +64,13 @@ class RayFabric:
             return self.start(work, args, kwargs)
 
         node = ActorNode if isinstance(work.body, type) else TaskNode
-        return node(start, work.body, args, kwargs, dict(_options(work)))
+        return node(start, work.body, args, kwargs, options_of(work))
 
     def get(self, refs: Any, *, timeout: float | None = None) -> Any:
         """`ray.get`."""
         self._join()
+        if self._guide is not None and isinstance(refs, ray.ObjectRef):
+            return self._guide.get(refs, timeout)
         return ray.get(refs, timeout=timeout)
 
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
@@ -74,7 +83,10 @@ class RayFabric:
         """`ray.put`."""
         self._join()
         carry_arrow()
-        return ray.put(value)
+        ref = ray.put(value)
+        if self._guide is not None:
+            self._guide.keeps(ref, value)
+        return ref
 
     def members(self) -> tuple[Member, ...]:
         """The nodes now, with what is free on each."""
@@ -86,6 +98,25 @@ class RayFabric:
         self._join()
         return whereabouts(of, self._membership.fresh().members)
 
+    def explain(self, of: Any) -> Explanation:
+        """Why the task of a reference was placed where it was, and how that went.
+
+        Raises:
+            TypeError: `of` is no reference.
+            FabricError: it was not made by this process, or too long ago.
+        """
+        if not isinstance(of, ray.ObjectRef):
+            raise TypeError(f"explain() takes an object reference, not {type(of).__name__}")
+        self._join()
+        found = None if self._guide is None else self._guide.placing.explain(of.binary())
+        if found is None:
+            raise FabricError(
+                f"nothing is known of how {of.hex()} was placed",
+                "ask in the process that made the call, or see `tierflow explain --last 20`; of very brief calls only "
+                "some are looked at, and none in a cluster that `tierflow up` did not start",
+            )
+        return found
+
     def traffic(self) -> Mapping[str, int]:
         """Bytes that crossed each link of the rig, where there is one."""
         return traffic()
@@ -94,19 +125,26 @@ class RayFabric:
         self._join()
         snapshot = self._membership.latest()
         ready = work.ready
-        if ready is None or ready.version != snapshot.version:
-            snapshot = self._checked(work, snapshot)
         if ready is None:
-            ready = work.ready = Ready(_remote(work).remote, 0, 0.0)
+            ways = Starters(work)
+            ready = work.ready = Ready(ways.anywhere(), ways, chosen=self._guide is not None and can_choose(work))
+        if ready.version != snapshot.version:
+            snapshot, found = self._checked(work, snapshot)
+            ready.refused = {refusal.node: refusal.reason for refusal in found.refusals}
+            ready.skip = 0
+            if self._guide is not None:
+                self._guide.meet(snapshot.members)
         ready.version, ready.until = snapshot.version, max(snapshot.until, monotonic() + MAX_AGE / 4)
         return ready
 
-    def _checked(self, work: Work, snapshot: Snapshot) -> Snapshot:
-        if not eligible(work.request, snapshot.members).nodes:
+    def _checked(self, work: Work, snapshot: Snapshot) -> tuple[Snapshot, Eligible]:
+        found = eligible(work.request, snapshot.members)
+        if not found.nodes:
             snapshot = self._membership.fresh()
-            if not eligible(work.request, snapshot.members).nodes:
+            found = eligible(work.request, snapshot.members)
+            if not found.nodes:
                 raise no_placement(work.request, snapshot.members)
-        return snapshot
+        return snapshot, found
 
     def _join(self) -> None:
         if not ray.is_initialized():
@@ -114,6 +152,9 @@ class RayFabric:
         cluster = ray.get_runtime_context().gcs_address
         if cluster != self._cluster:
             self._membership.forget()
+            if self._guide is not None:
+                self._guide.close()
+            self._guide = Guide.open(self._membership.latest().members)
             self._cluster = cluster
 
 
@@ -125,7 +166,10 @@ def connect(address: str | None = None, **options: Any) -> None:
     """
     address = address or os.environ.get("RAY_ADDRESS") or "auto"
     try:
-        _knock(address)
+        own = _knock(address)
+        if RIG in os.environ:
+            # Ray looks through the machine's processes for the raylet to use, and on the rig sees those of all hosts.
+            options.setdefault("_node_ip_address", own)
         ray.init(address=address, **options)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = "on this machine" if address == "auto" else f"at {address}"
@@ -137,28 +181,13 @@ def connect(address: str | None = None, **options: Any) -> None:
         ) from error
 
 
-def _knock(address: str) -> None:
-    """Find out in seconds that nobody is there; Ray tries for minutes. Raises `OSError`."""
+def _knock(address: str) -> str | None:
+    """Find out in seconds that nobody is there; Ray tries for minutes. This host's address on the way there.
+
+    Raises `OSError`.
+    """
     host, colon, port = address.rpartition(":")
-    if colon and port.isdecimal() and "://" not in address:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
-
-
-def _remote(work: Work) -> Any:
-    """Ray's remote function or actor class of the work; `ray.remote` also checks the options' values."""
-    return ray.remote(**_options(work))(work.body)
-
-
-def _options(work: Work) -> Mapping[str, Any]:
-    """The work's options as Ray takes them: its own, a name that says where, and the labels in order of preference."""
-    options = dict(work.options)
-    selectors = work.request.selectors
-    if selectors:
-        options["label_selector"] = dict(selectors[0])
-    if len(selectors) > 1:
-        options["fallback_strategy"] = [{"label_selector": dict(selector)} for selector in selectors[1:]]
-    if not isinstance(work.body, type):
-        options["name"] = work.request.title
-    # Ray takes no empty call of `ray.remote()`, and this is its default.
-    options.setdefault("enable_task_events", True)
-    return options
+    if not colon or not port.isdecimal() or "://" in address:
+        return None
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK) as there:
+        return str(there.getsockname()[0])

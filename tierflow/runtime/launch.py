@@ -19,7 +19,7 @@ from tierflow.errors import FabricError
 from tierflow.rig import LinkControl, Rig, sweep
 from tierflow.runtime.hosts import Host, LocalHost, local_hosts
 from tierflow.runtime.node import HEAD_PORT, JOB_PORT, RIG_OBJECT_STORE, NodeStart
-from tierflow.runtime.record import FabricRecord, ray_folder, records, state_folder
+from tierflow.runtime.record import REGISTRY_UP, FabricRecord, ray_folder, records, state_folder
 from tierflow.runtime.settings import FABRIC, RIG, child_environment, make_token, ray_environment
 from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
 
@@ -122,6 +122,7 @@ def _start(spec: ClusterSpec, draft: FabricRecord, port: int, deadline: float, p
             record.supervisors[start.name] = _supervise(start, hosts[start.name], state, environment)
             record.save()
         _wait_for(record, [start.name for start in batch], deadline, progress)
+    _wait_for_registry(record, head.name, deadline)
     if rig is not None:
         _slow_down(rig, spec.nodes)
     ready = replace(record, ready=True)
@@ -205,6 +206,14 @@ def _wait_for(record: FabricRecord, names: Sequence[str], deadline: float, progr
             raise FabricError(f"{', '.join(sorted(waiting))} did not come up in time", _last_words(record, name))
         if waiting:
             time.sleep(POLL)
+
+
+def _wait_for_registry(record: FabricRecord, head: str, deadline: float) -> None:
+    """Wait until calls can be placed: the head's supervisor starts the registry."""
+    while not (Path(record.state) / REGISTRY_UP).exists():
+        if time.monotonic() > deadline:
+            raise FabricError("the registry did not come up in time", _last_words(record, head))
+        time.sleep(POLL)
 
 
 def _alive(record: FabricRecord) -> set[str]:

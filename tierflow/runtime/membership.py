@@ -136,5 +136,6 @@ def read_members(*, available: bool = False) -> tuple[Member, ...]:
             labels=labels,
             ray_id=row["NodeID"],
             address=row["NodeManagerAddress"],
+            port=int(row["NodeManagerPort"]),
         )
     return tuple(members[name] for name in sorted(members))

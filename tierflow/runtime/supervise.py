@@ -105,8 +105,16 @@ class Supervisor:
                     joined = True
                     log.info("%s joined the fabric at %s", self.start.name, self.start.head)
                     family.note()
+                    if self.start.is_head:
+                        self._start_registry()
         family.end()
         return joined
+
+    def _start_registry(self) -> None:
+        """Start the registry, beside this process: it takes seconds, in which the node's output is to be read."""
+        command = [sys.executable, "-c", "from tierflow.runtime.registry import start; start()"]
+        environment = self.environment | {"RAY_ADDRESS": self.start.head}
+        threading.Thread(target=subprocess.run, args=(command,), kwargs={"env": environment}, daemon=True).start()
 
     def _refuse_what_waiting_cannot_mend(self, first: bool) -> None:
         said = "\n".join(self.last_words)

@@ -11,6 +11,7 @@ from ray._private.state import actors
 
 from tierflow.errors import FabricError
 from tierflow.planning import Request, eligible
+from tierflow.planning.request import CHOSEN
 from tierflow.runtime.work import Placement
 from tierflow.topology import Member
 
@@ -64,7 +65,7 @@ def _request(title: str, members: Sequence[Member]) -> Request:
     place, slash, name = title.partition("/")
     if not slash:
         return Request(title)
-    tiers, _, at = place.partition("@")
+    tiers, _, at = place.partition(CHOSEN)[0].partition("@")
     is_node = any(member.name == at for member in members)
     asked = tuple(tiers.split("|")) if tiers != "any" else ()
     return Request(name, asked, site=None if is_node else at or None, node=at if is_node else None)

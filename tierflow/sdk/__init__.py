@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tierflow.runtime.work import Placement
 from tierflow.sdk.actor import Actor, actor
-from tierflow.sdk.fabric import get, init, nodes, placement, put, traffic, wait
+from tierflow.sdk.fabric import explain, get, init, nodes, placement, put, traffic, wait
 from tierflow.sdk.task import Task, task
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Placement",
     "Task",
     "actor",
+    "explain",
     "get",
     "init",
     "nodes",

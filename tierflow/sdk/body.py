@@ -11,10 +11,10 @@ from typing import Any
 
 from tierflow.runtime.arrow import carry_arrow
 
-__all__ = ["BODY", "actor_body", "drain", "task_body"]
+__all__ = ["BODY", "OBSERVED", "actor_body", "drain", "observed_body", "task_body"]
 
-BODY = "_body"
-"""The attribute of a task's handle that is its body, so that the body pickles by the name ``module.task._body``."""
+BODY, OBSERVED = "_body", "_observed"
+"""The attributes of a task's handle that are its bodies, so that a body pickles by the name ``module.task._body``."""
 
 
 def task_body(raw: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +53,21 @@ def task_body(raw: Callable[..., Any]) -> Callable[..., Any]:
     functools.update_wrapper(body, raw)
     body.__qualname__ = f"{raw.__qualname__}.{BODY}"
     return body
+
+
+def observed_body(body: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The body of a task, with what is to be told of the call beside its result; None for a generator's."""
+    if inspect.isgeneratorfunction(body):
+        return None
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        from tierflow.runtime.observe import observed
+
+        return observed(watched, lambda: body(*args, **kwargs))
+
+    functools.update_wrapper(watched, body)
+    watched.__qualname__ = f"{body.__qualname__.removesuffix(BODY)}{OBSERVED}"
+    return watched
 
 
 def actor_body(raw: type, title: str) -> type:

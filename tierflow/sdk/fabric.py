@@ -9,9 +9,23 @@ from tierflow.runtime.work import Placement, Work
 from tierflow.topology import Member
 
 if TYPE_CHECKING:
+    from tierflow.planning.explanation import Explanation
     from tierflow.runtime.handles import ActorHandle, ObjectRef
 
-__all__ = ["Fabric", "current", "enter", "get", "init", "leave", "nodes", "placement", "put", "traffic", "wait"]
+__all__ = [
+    "Fabric",
+    "current",
+    "enter",
+    "explain",
+    "get",
+    "init",
+    "leave",
+    "nodes",
+    "placement",
+    "put",
+    "traffic",
+    "wait",
+]
 
 T = TypeVar("T")
 
@@ -39,6 +53,9 @@ class Fabric(Protocol):
 
     def placement(self, of: Any) -> Placement:
         """Where an actor or a task runs or ran."""
+
+    def explain(self, of: Any) -> Explanation:
+        """Why a call was placed where it was."""
 
     def traffic(self) -> Mapping[str, int]:
         """Bytes that crossed each link, by its name."""
@@ -122,6 +139,16 @@ def placement(of: ObjectRef[Any] | ActorHandle[Any]) -> Placement:
         FabricError: it is not placed (yet).
     """
     return current().placement(of)
+
+
+def explain(of: ObjectRef[Any]) -> Explanation:
+    """Why the task of a reference was placed where it was: the alternatives, what each would have cost, what ruled it
+    out, and what was predicted against what happened. Print it, or take `.to_json()`.
+
+    Raises:
+        FabricError: this process did not make the call, or nothing was chosen for it.
+    """
+    return current().explain(of)
 
 
 def traffic() -> Mapping[str, int]:

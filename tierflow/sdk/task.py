@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 from tierflow.errors import OptionError
 from tierflow.runtime.work import Work
 from tierflow.sdk import fabric
-from tierflow.sdk.body import BODY, task_body
+from tierflow.sdk.body import BODY, OBSERVED, observed_body, task_body
 from tierflow.sdk.named import Named
 from tierflow.sdk.options import Options
 
@@ -114,8 +114,16 @@ class Task(Named, Generic[P, R]):
         return task_body(self.raw) if self._origin is None else cast("Callable[..., Any]", getattr(self._origin, BODY))
 
     @functools.cached_property
+    def _observed(self) -> Callable[..., Any] | None:
+        if self._origin is not None:
+            return cast("Callable[..., Any] | None", getattr(self._origin, OBSERVED))
+        return observed_body(self._body)
+
+    @functools.cached_property
     def _work(self) -> Work:
-        return Work(self._body, self.raw, self._options.request(), self._options.for_ray())
+        options = self._options.for_ray()
+        observed = self._observed if options.get("num_returns") in (None, 1) else None
+        return Work(self._body, self.raw, self._options.request(), options, observed)
 
     def _content(self) -> tuple[Any, ...]:
         return (self.raw if self._origin is None else None), self._options, self._origin

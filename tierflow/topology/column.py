@@ -50,11 +50,11 @@ class Column:
     version: NDArray[np.int64]
 
     @classmethod
-    def declared(cls, name: str, values: Sequence[float]) -> Column:
-        """The values as a cluster file declares them."""
+    def declared(cls, name: str, values: Sequence[float], doubt: float = DOUBT) -> Column:
+        """The values as a cluster file declares them, `doubt` their relative standard deviation."""
         value = np.array(values, np.float64)
         source = np.full(len(value), Source.DECLARED, np.int8)
-        return cls(name, *_frozen(value, value * DOUBT), *_frozen(source), *_frozen(np.zeros(len(value), np.int64)))
+        return cls(name, *_frozen(value, value * doubt), *_frozen(source), *_frozen(np.zeros(len(value), np.int64)))
 
     def at(self, index: int) -> Value:
         """The value of one node or link."""

@@ -16,17 +16,25 @@ from tierflow.topology.routes import Routes
 
 __all__ = ["Conditions", "Fixed", "LinkChange", "NodeChange", "kind_of"]
 
+DISPATCH = 2e-3
+"""Seconds that a call to a node of speed 1 is taken to need for itself before one was watched."""
+DISPATCH_DOUBT = 1.0
+"""Its relative standard deviation: nobody has looked, and no cluster file says."""
 MOST_ROUTES = 512
 """Vertices of which the routes are kept, the latest; each takes about 50 bytes for each node."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeChange:
-    """What was learned of a node: relative speed, share of its cores that others keep busy, whether it answers."""
+    """What was learned of a node: relative speed, share of its cores that others keep busy, whether it answers.
+
+    `dispatch` is seconds that a call to the node takes beside function, transfer, codec and queue.
+    """
 
     speed: Value | None = None
     busy: Value | None = None
     alive: bool | None = None
+    dispatch: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,8 @@ class Conditions:
 
     Made with `Conditions.of`; a new version is made with `changed` and shares every column that it does not change.
     `rate` is in bytes per second, `delay` (one way) in seconds, `loss` and `busy` are shares, `speed` is relative to
-    a node of speed 1. Two conditions are equal only if they are one object.
+    a node of speed 1, `dispatch` (seconds) is what a call takes at a node besides its function: leasing a worker,
+    unpickling, scheduling. Two conditions are equal only if they are one object.
     """
 
     fixed: Fixed
@@ -118,6 +127,7 @@ class Conditions:
     speed: Column
     busy: Column
     alive: NDArray[np.bool_]
+    dispatch: Column
     rate: Column
     delay: Column
     loss: Column
@@ -133,6 +143,7 @@ class Conditions:
             Column.declared("speed", [node.speed for node in nodes]),
             Column.declared("busy", [0.0 for _ in nodes]),
             np.ones(len(nodes), np.bool_),
+            Column.declared("dispatch", [DISPATCH / node.speed for node in nodes], DISPATCH_DOUBT),
             Column.declared("rate", [link.rate for link in links]),
             Column.declared("delay", [link.delay for link in links]),
             Column.declared("loss", [link.loss for link in links]),
@@ -160,6 +171,7 @@ class Conditions:
             "speed": self.speed.with_values(_given(at_nodes, "speed"), version),
             "busy": self.busy.with_values(_given(at_nodes, "busy"), version),
             "alive": _with_flags(self.alive, _given(at_nodes, "alive")),
+            "dispatch": self.dispatch.with_values(_given(at_nodes, "dispatch"), version),
             "rate": self.rate.with_values(_given(at_links, "rate"), version),
             "delay": self.delay.with_values(_given(at_links, "delay"), version),
             "loss": self.loss.with_values(_given(at_links, "loss"), version),
@@ -174,7 +186,9 @@ class Conditions:
         fresh = replace(Conditions.of(topology, kind), version=self.version)
         old, new = self.fixed, fresh.fixed
         nodes = {
-            name: NodeChange(_known(self.speed, at), _known(self.busy, at), bool(self.alive[at]))
+            name: NodeChange(
+                _known(self.speed, at), _known(self.busy, at), bool(self.alive[at]), _known(self.dispatch, at)
+            )
             for name, at in old.nodes.items()
             if name in new.nodes
         }

@@ -13,6 +13,7 @@ class Member:
     """A node of the running fabric: who it is, whether it answers, what it has and what of that is free.
 
     `resources` (all) and `available` (free) are named and counted as Ray does: CPU and GPU in units, memory in bytes.
+    `port` is where its raylet listens at `address`, 0 where that is not known.
     """
 
     name: str
@@ -24,3 +25,4 @@ class Member:
     labels: Mapping[str, str]
     ray_id: str
     address: str
+    port: int = 0

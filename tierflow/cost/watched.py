@@ -1,21 +1,25 @@
-"""What watched transfers and probes say of the links they crossed."""
+"""What was watched of the links and nodes: transfers and probes tell of links, calls of a node's dispatch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tierflow.cost.level import Level
 from tierflow.cost.transfer import FIRST_WINDOW, GOODPUT, rate_of
 from tierflow.topology.column import Source, Value
-from tierflow.topology.conditions import Conditions, LinkChange
+from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
 
-__all__ = ["Links", "Probe", "Transfer"]
+__all__ = ["Probe", "Transfer", "Watched"]
 
 SHOWN = 0.03
-"""The relative change of a rate or a delay that is worth a new version of the conditions."""
+"""The relative change that is worth a new version of the conditions, if the level is that sure."""
+SWAY = 3.0
+"""Standard deviations of a level that a change must exceed to be worth a version: else it would follow the noise."""
+DISPATCH_LOUD = 0.5**2
+"""The most variance of the logarithm of a dispatch time that passes for noise."""
 LEAST_DELAY = 1e-6
-"""Seconds: what is nearer is measured as this."""
+"""Seconds: what is nearer, or sooner, is measured as this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +49,21 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
-    """The levels of the links' rates and delays, by name of the link; what was never watched has none."""
+class Watched:
+    """The levels of the links' rates and delays and of the nodes' dispatch, by name; what was never watched has none.
+
+    Each event gives what is known after it, and the conditions with it: a new version only where something moved by
+    more than noise.
+    """
 
     rates: Mapping[str, Level] = field(default_factory=dict)
     delays: Mapping[str, Level] = field(default_factory=dict)
+    dispatches: Mapping[str, Level] = field(default_factory=dict)
 
-    def transferred(self, seen: Transfer, conditions: Conditions) -> tuple[Links, Conditions]:
-        """What is known after a transfer, and the conditions with it; the same conditions if nothing moved much.
+    def transferred(self, seen: Transfer, conditions: Conditions) -> tuple[Watched, Conditions]:
+        """What is known after a transfer.
 
-            A path is as fast as its slowest link. So a transfer that was faster than a link of its path was taken to be
+        A path is as fast as its slowest link. So a transfer that was faster than a link of its path was taken to be
         raises that link; one that was slower than all of them lowers the slowest. One that was application-limited
         can only raise. Where a link that was taken to be fast has become the slowest, the wrong one is lowered, until
         a transfer on another path raises it again: one path alone cannot tell.
@@ -75,13 +84,13 @@ class Links:
             level = levels.get(names[index]) or _level(conditions.rate.at(index), known[index], seen.ended)
             levels[names[index]] = (level.at_least if limited else level.observed)(rate, seen.ended)
         changes = {
-            name: LinkChange(rate=value)
-            for name, value in _moved(levels, self.rates, seen.ended)
-            if _matters(value, conditions.rate.at(conditions.fixed.links[name]))
+            name: LinkChange(rate=level.value(seen.ended))
+            for name, level in _moved(levels, self.rates)
+            if _matters(level.value(seen.ended), conditions.rate.at(conditions.fixed.links[name]))
         }
-        return Links(levels, self.delays), conditions.changed(links=changes)
+        return replace(self, rates=levels), conditions.changed(links=changes)
 
-    def probed(self, seen: Probe, conditions: Conditions) -> tuple[Links, Conditions]:
+    def probed(self, seen: Probe, conditions: Conditions) -> tuple[Watched, Conditions]:
         """What is known after a probe: the links of both ways share its time as they share what was known of it."""
         there = conditions.topology.path(seen.source, seen.target) or ()
         path = (*there, *(conditions.topology.path(seen.target, seen.source) or ()))
@@ -94,11 +103,31 @@ class Links:
             level = levels.get(name) or _level(conditions.delay.at(index), before, seen.ended)
             levels[name] = level.observed(max(seen.seconds * share, LEAST_DELAY), seen.ended)
         changes = {
-            name: LinkChange(delay=value)
-            for name, value in _moved(levels, self.delays, seen.ended)
-            if _matters(value, conditions.delay.at(conditions.fixed.links[name]))
+            name: LinkChange(delay=level.value(seen.ended))
+            for name, level in _moved(levels, self.delays)
+            if _matters(level.value(seen.ended), conditions.delay.at(conditions.fixed.links[name]))
         }
-        return Links(self.rates, levels), conditions.changed(links=changes)
+        return replace(self, delays=levels), conditions.changed(links=changes)
+
+    def dispatched(self, node: str, seconds: float, ended: float, conditions: Conditions) -> tuple[Watched, Conditions]:
+        """What is known after a call to a node whose dispatch took `seconds`, seen at `ended` (any steady clock).
+
+        The time of one dispatch spreads widely, and now and then one starts a process: so a step counts only from its
+        second sample on.
+
+        Raises:
+            KeyError: no node has that name.
+        """
+        known = conditions.dispatch.at(conditions.fixed.nodes[node])
+        level = self.dispatches.get(node)
+        if level is None:
+            before = replace(known, value=max(known.value, LEAST_DELAY))
+            level = Level.known(before, ended, DISPATCH_LOUD, patient=True)
+        level = level.observed(max(seconds, LEAST_DELAY), ended)
+        after = replace(self, dispatches={**self.dispatches, node: level})
+        if not _matters(level.value(ended), known):
+            return after, conditions
+        return after, conditions.changed({node: NodeChange(dispatch=level.value(ended))})
 
 
 def _delay(path: tuple[int, ...], conditions: Conditions) -> float:
@@ -115,10 +144,11 @@ def _level(known: Value, value: float, now: float) -> Level:
     return Level.known(Value(value, known.deviation * value / known.value if known.value else value, known.source), now)
 
 
-def _moved(levels: Mapping[str, Level], before: Mapping[str, Level], now: float) -> list[tuple[str, Value]]:
-    return [(name, level.value(now)) for name, level in levels.items() if level is not before.get(name)]
+def _moved(levels: Mapping[str, Level], before: Mapping[str, Level]) -> list[tuple[str, Level]]:
+    return [(name, level) for name, level in levels.items() if level is not before.get(name)]
 
 
 def _matters(new: Value, old: Value) -> bool:
-    surer = new.deviation / new.value < old.deviation / old.value / 2
-    return surer or old.source == Source.DECLARED or abs(new.value - old.value) > SHOWN * old.value
+    surer = new.deviation * old.value < old.deviation * new.value / 2
+    sway = max(SHOWN * old.value, SWAY * new.deviation)
+    return surer or old.source == Source.DECLARED or abs(new.value - old.value) > sway

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierflow.cost import Links, Probe, Transfer
+from tierflow.cost import Probe, Transfer, Watched
 from tierflow.cost.transfer import GOODPUT, send_time, way
 from tierflow.topology import Topology, load
 from tierflow.topology.column import Source, Value
@@ -37,7 +37,7 @@ def rate(now: Conditions, name: str) -> float:
 
 
 def test_a_step_of_the_uplink_is_in_effect_after_one_transfer(demo: Conditions) -> None:
-    links, now = Links(), demo
+    links, now = Watched(), demo
     for at in range(10):
         links, now = links.transferred(watched(now, 4e6, at, noise=0.01 * (-1) ** at), now)
     assert rate(now, UPLINK) == pytest.approx(2.5e6 * GOODPUT, rel=0.03)
@@ -49,7 +49,7 @@ def test_a_step_of_the_uplink_is_in_effect_after_one_transfer(demo: Conditions) 
 
 
 def test_what_confirms_what_is_known_makes_no_version(demo: Conditions) -> None:
-    links, now = Links(), demo
+    links, now = Watched(), demo
     for at in range(40):
         links, now = links.transferred(watched(now, 4e6, at), now)
     versions = now.version
@@ -59,7 +59,7 @@ def test_what_confirms_what_is_known_makes_no_version(demo: Conditions) -> None:
 
 
 def test_a_transfer_that_the_sender_limited_only_raises(demo: Conditions) -> None:
-    links, now = Links().transferred(Transfer("cam-1", "cloud-1", 1e6, 100.0, 0.0, limited=True), demo)
+    links, now = Watched().transferred(Transfer("cam-1", "cloud-1", 1e6, 100.0, 0.0, limited=True), demo)
     assert now is demo
     _, now = links.transferred(watched(demo, 2000.0, 1.0), demo)
     assert now is demo
@@ -68,12 +68,12 @@ def test_a_transfer_that_the_sender_limited_only_raises(demo: Conditions) -> Non
 
 
 def test_nothing_is_learned_of_no_path(demo: Conditions) -> None:
-    assert Links().transferred(Transfer("cam-1", "cam-1", 1e6, 1.0, 0.0), demo) == (Links(), demo)
-    assert Links().probed(Probe("cam-1", "cam-1", 1.0, 0.0), demo) == (Links(), demo)
+    assert Watched().transferred(Transfer("cam-1", "cam-1", 1e6, 1.0, 0.0), demo) == (Watched(), demo)
+    assert Watched().probed(Probe("cam-1", "cam-1", 1.0, 0.0), demo) == (Watched(), demo)
 
 
 def test_a_probe_is_shared_among_the_links_of_both_ways(demo: Conditions) -> None:
-    links, now = Links(), demo
+    links, now = Watched(), demo
     for at in range(20):
         links, now = links.probed(Probe("cam-1", "cloud-1", 2 * 0.0281 * 2, float(at)), now)
     there = way(now, "cam-1").delay[now.fixed.nodes["cloud-1"]]
@@ -83,7 +83,7 @@ def test_a_probe_is_shared_among_the_links_of_both_ways(demo: Conditions) -> Non
 
 @given(sizes=st.lists(st.floats(1e5, 1e8), min_size=1, max_size=10), true=st.floats(1e4, 5e6))
 def test_the_path_is_soon_as_fast_as_its_transfers(sizes: list[float], true: float) -> None:
-    links, now = Links(), Conditions.of(Topology.of(load(ROOT / "clusters/demo.yaml")))
+    links, now = Watched(), Conditions.of(Topology.of(load(ROOT / "clusters/demo.yaml")))
     for at, size in enumerate([*sizes, 1e8]):
         links, now = links.transferred(watched(now, size, at, true), now)
     out = way(now, "cam-1")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from tierflow.cost import Call, Codec, Estimate, Input, Prediction, Profile, Variant, predict
-from tierflow.cost.call import MESSAGE
 from tierflow.cost.codec import RAW
+from tierflow.cost.dispatch import SPREAD
+from tierflow.cost.moves import MESSAGE
 from tierflow.cost.transfer import GOODPUT
 from tierflow.topology import Topology, load
-from tierflow.topology.column import Source
-from tierflow.topology.conditions import Conditions
+from tierflow.topology.column import Source, Value
+from tierflow.topology.conditions import Conditions, NodeChange
 
 ROOT = Path(__file__).parents[2]
 LAG = 2 * (0.003 + 0.025 + 1e-4)
@@ -33,7 +35,7 @@ def profile(result: float = 100.0, seconds: float = 1.0) -> Profile:
 
 def at(predicted: Prediction, now: Conditions, node: str) -> dict[str, Estimate]:
     index = now.fixed.nodes[node]
-    names = ("compute", "transfer", "codec", "size", "energy", "money", "time")
+    names = ("compute", "transfer", "codec", "dispatch", "size", "energy", "money", "time")
     return {name: getattr(predicted, name).at(index) for name in names}
 
 
@@ -45,7 +47,7 @@ def test_a_call_at_home_moves_nothing(demo: Conditions) -> None:
     call = Call((Variant("f"),), CLOUD, (Input(CLOUD, 1e6),))
     here = on(demo, CLOUD, call)
     assert (here["transfer"].value, here["size"].value, here["codec"].value) == (0, 0, 0)
-    assert here["time"] == here["compute"]
+    assert here["time"].value == here["compute"].value + here["dispatch"].value
     assert here["money"].value == pytest.approx(0.10 / 3600 / 4)
     assert here["energy"].value == pytest.approx(120 / 4)
     assert (here["energy"].source, here["energy"].unit) == (Source.MODELLED, "J")
@@ -98,8 +100,19 @@ def test_a_sum_is_as_good_as_its_weakest_part(demo: Conditions) -> None:
     far = on(demo, CLOUD, Call((Variant("f"),), CAM))
     assert far["compute"].source is Source.LEARNED
     assert far["time"].source is far["transfer"].source is Source.DECLARED
-    parts = [far[name].deviation for name in ("compute", "transfer", "codec")]
+    parts = [far[name].deviation for name in ("compute", "transfer", "codec", "dispatch")]
     assert far["time"].deviation == pytest.approx(sum(part**2 for part in parts) ** 0.5)
+
+
+def test_a_node_takes_its_time_for_the_call_itself(demo: Conditions) -> None:
+    call = Call((Variant("f"),), CAM)
+    before = on(demo, CLOUD, call)
+    assert before["dispatch"] == Estimate(0.002, pytest.approx(0.002 * math.hypot(1, SPREAD)), "s", Source.DECLARED)
+    slow = demo.changed({CLOUD: NodeChange(dispatch=Value(0.03, 0.01))})
+    after = on(slow, CLOUD, call)
+    assert after["dispatch"] == Estimate(0.03, pytest.approx(math.hypot(0.01, 0.03 * SPREAD)), "s", Source.MEASURED)
+    assert after["time"].value - before["time"].value == pytest.approx(0.028)
+    assert on(slow, GATEWAY, call) == on(demo, GATEWAY, call)
 
 
 def test_who_is_not_there_is_not_guessed(demo: Conditions) -> None:

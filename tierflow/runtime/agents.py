@@ -1,0 +1,69 @@
+"""The node agents as the registry knows them: one on each living node, and what they say of their hardware."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+
+from tierflow.runtime.agent import Agent
+from tierflow.runtime.sharing import NAMESPACE
+from tierflow.topology import NODE, Member
+from tierflow.topology.column import Value
+
+__all__ = ["Agents"]
+
+log = logging.getLogger("tierflow.registry")
+
+
+class Agents:
+    """One agent on each node.
+
+    `told` is called here with a node and its measured speed once that is known; `busy` is called by the agents, on
+    their nodes, with the share of the cores that others keep busy.
+    """
+
+    def __init__(self, told: Callable[[str, Value], None], busy: Callable[[str, Value], Any]) -> None:
+        self._told, self._busy = told, busy
+        self._asked: dict[Any, str] = {}
+        self._lives: dict[str, str] = {}
+        self._handles: dict[str, Any] = {}
+        self.known: dict[str, Member] = {}
+        """The nodes whose agents have answered."""
+
+    def start(self, members: Sequence[Member]) -> None:
+        """Start agents on nodes that have none, and take in what those that were started before have answered."""
+        for member in members:
+            if member.alive and member.labels.get(NODE) and self._lives.get(member.name) != member.ray_id:
+                self._lives[member.name] = member.ray_id
+                self.known.pop(member.name, None)
+                handle = _agent(member.name, self._busy)
+                self._handles[member.name] = handle
+                self._asked[handle.facts.remote()] = member.name
+        if not self._asked:
+            return
+        answered, _ = ray.wait(list(self._asked), num_returns=len(self._asked), timeout=0)
+        for ref in answered:
+            name = self._asked.pop(ref)
+            try:
+                facts = ray.get(ref)
+            except ray.exceptions.RayError as error:
+                log.warning("the agent of %s did not say what its node is: %s", name, error)
+                self._lives.pop(name, None)  # a new one is started
+                continue
+            self.known[name] = next(member for member in members if member.name == name)
+            self._told(name, facts.speed)
+
+    def of(self, node: str) -> Any:
+        """The handle of a node's agent."""
+        return self._handles[node]
+
+
+def _agent(node: str, busy: Callable[[str, Value], Any]) -> Any:
+    made = ray.remote(Agent).options(
+        name=f"agent/{node}", namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
+        max_restarts=-1, label_selector={NODE: node},
+    )  # fmt: skip
+    return made.remote(node, busy)

@@ -1,0 +1,177 @@
+"""Submit calls to the nodes that are chosen for them, and hear how they went: where Ray and `Placing` meet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import ray
+
+from tierflow.cost.call import Input, Variant
+from tierflow.planning.choose import Choice
+from tierflow.runtime.placing import Flight, Placing, Seen
+from tierflow.runtime.sharing import Sharing
+from tierflow.runtime.starters import Starters
+from tierflow.runtime.weight import weight
+from tierflow.runtime.work import Ready, Work
+from tierflow.topology import Member
+
+__all__ = ["Guide", "can_choose"]
+
+BRIEF = 0.005
+"""Seconds of work below which not every call is chosen for and observed: both would cost a share of the call."""
+FIRST_CALLS = 16
+"""Calls of a function that are all observed, however brief."""
+STRIDE = 8
+"""Of brief calls, one in so many is chosen for and observed; it stands for all of them."""
+OTHERS = 2
+"""How many next best nodes Ray may fall back to."""
+SMALL = (int, float, bool, type(None))
+INLINE_TEXT = 1024
+
+
+class Guide:
+    """The chosen placement of this process's calls."""
+
+    def __init__(self, placing: Placing, sharing: Sharing, members: Sequence[Member]) -> None:
+        self.placing, self._sharing = placing, sharing
+        self._names: dict[str, str] = {}
+        self._members: dict[str, Member] = {}
+        self.meet(members)
+
+    @classmethod
+    def open(cls, members: Sequence[Member]) -> Guide | None:
+        """The guide of this process; None in a cluster that has no registry, where Ray places alone."""
+        here = ray.get_runtime_context().get_node_id()
+        caller = next((member.name for member in members if member.ray_id == here), None)
+        sharing = Sharing.open(caller)
+        return None if sharing is None else cls(sharing.placing, sharing, members)
+
+    def close(self) -> None:
+        """Tell nothing more: the process has left the fabric."""
+        self._sharing.close()
+
+    def meet(self, members: Sequence[Member]) -> None:
+        """Take note of who the members are now."""
+        self._names = {member.ray_id: member.name for member in members}
+        self._members = {member.name: member for member in members}
+
+    def start(self, work: Work, ready: Ready, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Submit the call to the node that is chosen for it.
+
+        Raises:
+            NoPlacement: no node can keep what the policy asks.
+        """
+        small = not kwargs and all(_is_small(value) for value in args)
+        if ready.skip and small:
+            ready.skip -= 1
+            return ready.start(*args)
+        began = monotonic()
+        variants = _variants(work)
+        call, choice = self.placing.choose(
+            tuple(variant for variant, _ in variants), work, self._inputs(args, kwargs), ready.refused
+        )
+        self._sharing.wake()
+        chosen = next(other for variant, other in variants if variant.function == choice.function)
+        observed = chosen.observed is not None
+        start = self._way(chosen, ready if chosen is work else chosen.ready, choice, observed=observed)
+        if not observed:
+            return start(*args, **kwargs)
+        ready.calls += 1
+        brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
+        if brief and small:
+            ready.start = self._way(chosen, ready, choice, observed=False)
+            ready.skip = STRIDE - 1
+        ref, told = start(*args, **kwargs)
+        key = ref.binary()
+        flight = self.placing.begin(key, work.request.name, call, choice, STRIDE if brief else 1, began)
+        told._on_completed(lambda value: self._ended(flight, value))
+        return ref
+
+    def get(self, ref: Any, timeout: float | None) -> Any:
+        """`ray.get`, which says something of the link if the value was elsewhere."""
+        key = ref.binary()
+        if self.placing.known(key) is None:
+            return ray.get(ref, timeout=timeout)
+        began = monotonic()
+        value = ray.get(ref, timeout=timeout)
+        self.placing.fetched(key, began, monotonic())
+        return value
+
+    def keeps(self, ref: Any, value: Any) -> None:
+        """Take note that a value was put on this node."""
+        self.placing.place(ref.binary(), self.placing.caller, weight(value))
+
+    def _way(self, work: Work, ready: Ready | None, choice: Choice, *, observed: bool) -> Any:
+        if ready is None:
+            ways = Starters(work)
+            ready = work.ready = Ready(ways.anywhere(), ways)
+        # Ray falls back as soon as the node is busy. Where it is known to be busy and was chosen all the same, the
+        # call is to wait for it; where it seemed idle, others use it, and the next best is as good.
+        others = choice.next_best(OTHERS) if not choice.waited or len(work.request.tiers) > 1 else ()
+        member = self._members[choice.node]
+        return ready.ways.on(choice.node, others, member.tier, member.site, observed=observed)
+
+    def _inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Input, ...]:
+        here, beside = 0, []
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, ray.ObjectRef):
+                beside.append(self._where(value))
+            else:
+                size = weight(value)
+                if size > INLINE_TEXT:
+                    beside.append(Input(self.placing.caller, float(size)))
+                else:
+                    here += size
+        return (Input(self.placing.caller, float(here)), *beside) if here else tuple(beside)
+
+    def _where(self, ref: Any) -> Input:
+        """Where the object of a reference is; what another process made is asked of its owner, once."""
+        key = ref.binary()
+        known = self.placing.known(key)
+        if known is None:
+            found = ray.experimental.get_object_locations([ref]).get(ref, {})
+            nodes = [self._names[node] for node in found.get("node_ids", ()) if node in self._names]
+            size = found.get("object_size") or 0
+            self.placing.place(key, nodes[0] if nodes else self.placing.caller, size)
+            known = self.placing.known(key)
+        assert known is not None
+        return known
+
+    def _ended(self, flight: Flight, told: Any) -> None:
+        """What Ray calls, in a thread of its own, when the observation of a call is here."""
+        if isinstance(told, tuple):
+            node, compute, result, first = told
+            seen = Seen(self._names.get(node, ""), compute, result, first)
+            self.placing.end(flight, seen)
+        else:
+            self.placing.end(flight, None, f"{type(told).__name__}: {told}".splitlines()[0])
+
+
+def can_choose(work: Work) -> bool:
+    """Whether the node is the fabric's to choose: the user has not given Ray a strategy of his own."""
+    if work.request.fallbacks:
+        return False
+    own = (work.options.get(name) for name in ("scheduling_strategy", "placement_group"))
+    return all(value in (None, "default", "DEFAULT") for value in own)
+
+
+def function_name(work: Work) -> str:
+    """The name that a function's profile is kept under: the same in every program that imports it."""
+    raw = work.raw
+    module = raw.__module__
+    if module == "__main__":
+        module = Path(sys.modules["__main__"].__dict__.get("__file__") or "__main__").stem
+    return f"{module}.{raw.__qualname__.removesuffix('.raw')}"
+
+
+def _is_small(value: Any) -> bool:
+    return isinstance(value, SMALL) or (isinstance(value, (str, bytes)) and len(value) <= INLINE_TEXT)
+
+
+def _variants(work: Work) -> tuple[tuple[Variant, Work], ...]:
+    """The functions that can do the job, the one that was called first."""
+    return ((Variant(function_name(work)), work),)

@@ -1,0 +1,99 @@
+"""What processes of a fabric tell one another of functions, links and nodes. Knows nothing of Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias, assert_never
+
+from tierflow.cost import Probe, Profiles, Transfer, Watched
+from tierflow.cost.attribution import Dispatch
+from tierflow.topology import ClusterSpec
+from tierflow.topology.column import Column, Source, Value
+from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
+
+__all__ = ["Sample", "Sight", "Update", "Version", "changes", "profiled", "seen", "slowed"]
+
+SLOWER = 0.7
+"""The share of its former rate below which a link has become slower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A function's time on a kind of node: what `Profile.observed` takes."""
+
+    function: str
+    kind: str
+    speed: float
+    size: float
+    seconds: float
+    result: float
+
+
+Sight: TypeAlias = Transfer | Probe | Dispatch
+"""What says something of a link or of a node's dispatch."""
+
+
+Version = tuple[int, int]
+"""Of the conditions and of the profiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What is new since a version: values of nodes and links by name, profiles, and the nodes if some have joined."""
+
+    version: Version
+    nodes: Mapping[str, NodeChange] = field(default_factory=dict)
+    links: Mapping[str, LinkChange] = field(default_factory=dict)
+    profiles: Profiles = field(default_factory=Profiles)
+    spec: ClusterSpec | None = None
+
+
+def profiled(profiles: Profiles, sample: Sample) -> Profiles:
+    """The profiles after a sample."""
+    known = profiles.of(sample.function)
+    after = known.observed(sample.kind, sample.speed, sample.size, sample.seconds, sample.result)
+    return profiles.with_profile(sample.function, after)
+
+
+def changes(conditions: Conditions, since: int) -> tuple[dict[str, NodeChange], dict[str, LinkChange]]:
+    """What was measured of nodes and links after a version of the conditions, by name."""
+
+    def value(column: Column, at: int) -> Value | None:
+        fresh = column.version[at] > since and column.source[at] > Source.DECLARED
+        return column.at(at) if fresh else None
+
+    nodes, links = {}, {}
+    for name, at in conditions.fixed.nodes.items():
+        speed, busy = value(conditions.speed, at), value(conditions.busy, at)
+        node = NodeChange(speed=speed, busy=busy, dispatch=value(conditions.dispatch, at))
+        if node != NodeChange():
+            nodes[name] = node
+    for name, at in conditions.fixed.links.items():
+        rate, delay, loss = (value(column, at) for column in (conditions.rate, conditions.delay, conditions.loss))
+        link = LinkChange(rate=rate, delay=delay, loss=loss)
+        if link != LinkChange():
+            links[name] = link
+    return nodes, links
+
+
+def slowed(before: Conditions, after: Conditions) -> tuple[tuple[str, float], ...]:
+    """The links that have become much slower, by name, with the rates that they had; none if the links are others."""
+    if before.rate is after.rate or before.fixed is not after.fixed:
+        return ()
+    measured = before.rate.source > Source.DECLARED
+    worse = (measured & (after.rate.value < SLOWER * before.rate.value)).nonzero()[0]
+    return tuple((after.topology.links[at].name, float(before.rate.value[at])) for at in worse)
+
+
+def seen(sight: Sight, known: Watched, conditions: Conditions) -> tuple[Watched, Conditions]:
+    """What is known after a sight, and the conditions with it."""
+    match sight:
+        case Transfer():
+            return known.transferred(sight, conditions)
+        case Probe():
+            return known.probed(sight, conditions)
+        case Dispatch():
+            return known.dispatched(sight.node, sight.seconds, sight.ended, conditions)
+        case _:
+            assert_never(sight)

@@ -1,0 +1,35 @@
+"""What a worker tells of a call: a further result of the task, which comes in the task's own reply."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import ray
+
+from tierflow.runtime.weight import weight
+
+__all__ = ["Observation", "observed"]
+
+Observation = tuple[str, float, int, bool]
+"""Ray's id of the node, seconds in the function, bytes of the result, whether it was its first call in this process."""
+
+_called: set[Any] = set()
+
+
+def observed(function: Any, call: Callable[[], Any]) -> tuple[Any, Observation]:
+    """The result of a call of a function, and what is to be told of it."""
+    first = function not in _called
+    _called.add(function)
+    began = perf_counter()
+    result = call()
+    seconds = perf_counter() - began
+    return result, (_node(), seconds, weight(result), first)
+
+
+@functools.cache
+def _node() -> str:
+    """This process's node; it does not change."""
+    return str(ray.get_runtime_context().get_node_id())

@@ -1,0 +1,246 @@
+"""Choose nodes for the calls of one process, and learn from how they went. Knows nothing of Ray.
+
+It holds what this process knows: conditions, profiles, which calls are on their way. What others saw comes in by
+`learn`, what was seen here goes out by `news`. All of it is behind one lock, held for microseconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+from uuid import uuid4
+
+from tierflow.cost import IDLE, Call, Input, Profiles, Queue, Transfer, Variant, Watched
+from tierflow.cost.attribution import Outcome, attribute
+from tierflow.cost.transfer import INLINE
+from tierflow.planning.account import Made, Observed
+from tierflow.planning.choose import Choice
+from tierflow.planning.decisions import Decisions
+from tierflow.planning.explanation import Explanation
+from tierflow.planning.policy import Policy
+from tierflow.planning.recorder import Recorder
+from tierflow.runtime.news import Sample, Sight, Update, profiled
+from tierflow.runtime.news import seen as after
+from tierflow.runtime.work import Work
+from tierflow.topology import Topology
+from tierflow.topology.conditions import Conditions
+
+__all__ = ["Flight", "Placing", "Seen"]
+
+T = TypeVar("T")
+
+REMEMBERED = 4096
+"""Calls whose choice is kept for `explain`, and places of objects that are kept, each the latest."""
+UNSENT = 2000
+"""What was seen and could not be sent yet, at the most; the rest is dropped."""
+TRIPS = 2
+"""Messages there and back of a task in Ray: the lease of a worker, then the call itself."""
+TASK_ID = 24
+"""Bytes of the task's id at the start of the id of an object that it returns."""
+OWN = 10.0
+"""Seconds for which what this process saw of a link or a node goes before what others saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How a call went: the node that ran it, seconds in the function, bytes of the result.
+
+    `first` is true for the first call of the function in its process, which also imported what the function needs.
+    """
+
+    node: str
+    compute: float
+    result: int
+    first: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A call from its choice on.
+
+    `key` is the id of its result. `began` and `ended` are seconds of this process's clock, `weight` is how many calls
+    this one stands for in the queue. `alone` is false where its time says nothing of links and dispatch, because other
+    calls were on their way. `fetched` is the seconds that the caller then waited for a large result.
+    """
+
+    key: bytes
+    call: Call
+    choice: Choice
+    made: Made
+    began: float
+    weight: int
+    alone: bool
+    ended: float | None = None
+    fetched: float = 0.0
+    seen: Seen | None = None
+    error: str = ""
+
+    @property
+    def observed(self) -> Observed | None:
+        """How it went; None while it is on its way."""
+        if self.ended is None:
+            return None
+        total = self.ended - self.began + self.fetched
+        if self.seen is None:
+            return Observed("", total, error=self.error)
+        return Observed(self.seen.node, total, self.seen.compute, self.seen.result)
+
+
+class Placing:
+    """The choices of one process, whose node is `caller`."""
+
+    def __init__(
+        self, caller: str, conditions: Conditions, policy: Policy, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.caller, self.policy = caller, policy
+        self._conditions, self._clock = conditions, clock
+        self._known, self._profiles, self._decisions = Watched(), Profiles(), Decisions()
+        self._load: dict[str, Queue] = {}
+        self._heavy = 0
+        self._flights: OrderedDict[bytes, Flight] = OrderedDict()
+        self._places: OrderedDict[bytes, Input] = OrderedDict()
+        self._samples: deque[Sample] = deque(maxlen=UNSENT)
+        self._sights: deque[Sight] = deque(maxlen=UNSENT)
+        self._fresh: dict[str, float] = {}
+        self._recorder = Recorder(f"{caller}-{uuid4().hex[:12]}")
+        self._lock = threading.Lock()
+
+    @property
+    def conditions(self) -> Conditions:
+        """What is known of nodes and links now."""
+        return self._conditions
+
+    def choose(
+        self, variants: tuple[Variant, ...], work: Work, inputs: tuple[Input, ...], refused: Mapping[str, str]
+    ) -> tuple[Call, Choice]:
+        """The node for a call of a work.
+
+        Args:
+            variants: the functions that can do it, the work's own first.
+            work: what is called, with its request and policy.
+            inputs: where they are and how large.
+            refused: the nodes that cannot run it, with the reason; the same object while it says the same.
+
+        Raises:
+            NoPlacement: no node can keep what the policy asks.
+        """
+        request = work.request
+        call = Call(variants, self.caller, inputs, request.resources.get("CPU", 0.0), trips=TRIPS)
+        policy = self.policy
+        if len(request.tiers) > 1 and not policy.order:
+            policy = replace(policy, order=request.tiers)
+        with self._lock:
+            choice = self._decisions.decide(
+                call, policy, self._conditions, self._profiles, self._load, refused, request.asked
+            )
+        return call, choice
+
+    def begin(self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float) -> Flight:
+        """Count a call that was submitted, for `weight` calls, as on its way; `key` is the id of its result."""
+        with self._lock:
+            queue = self._load.get(choice.node, IDLE)
+            alone = queue.calls == 0 and self._heavy == 0
+            made = Made(key[:TASK_ID].hex(), title, self.caller, time.time(), choice.node, choice)
+            flight = Flight(key, call, choice, made, began, weight, alone)
+            result = self._profiles.of(choice.function).returns(call.size).value
+            self._load[choice.node] = queue.joined(choice.compute, weight)
+            self._heavy += call.size > INLINE
+            _keep(self._flights, key[:TASK_ID], flight)
+            _keep(self._places, key, Input(choice.node, result))
+        return flight
+
+    def end(self, flight: Flight, seen: Seen | None, error: str = "") -> None:
+        """Take note that a call has ended: how it went, or the error if it failed."""
+        now = self._clock()
+        with self._lock:
+            node = flight.choice.node
+            self._load[node] = self._load.get(node, IDLE).left(flight.choice.compute, flight.weight)
+            self._heavy -= flight.call.size > INLINE
+            flight.ended, flight.seen, flight.error = now, seen, error
+            self._recorder.add(flight.made, flight.observed, now)
+            if seen is None or seen.node not in self._conditions.fixed.nodes:
+                return
+            _keep(self._places, flight.key, Input(self.caller if seen.result <= INLINE else seen.node, seen.result))
+            if flight.alone and not seen.first:
+                self._explain(flight, seen, now)
+            if not seen.first and (flight.alone or seen.node != node):
+                self._profile(flight, seen)
+
+    def fetched(self, key: bytes, began: float, ended: float) -> None:
+        """Take note that the caller fetched the result of a call, between two times of its clock."""
+        place, flight = self._places.get(key), self._flights.get(key[:TASK_ID])
+        with self._lock:
+            if flight is None or place is None or flight.ended is None or place.at == self.caller or flight.fetched:
+                return
+            start = max(began, flight.ended)
+            flight.fetched = ended - start
+            if began >= flight.ended:  # otherwise the fetch may have begun before anybody looked
+                self._see(Transfer(place.at, self.caller, place.size, flight.fetched, ended), ended)
+
+    def place(self, key: bytes, node: str, size: float) -> None:
+        """Take note of where an object is, and how large it is in bytes."""
+        _keep(self._places, key, Input(node, float(size)))
+
+    def known(self, key: bytes) -> Input | None:
+        """Where an object is and how large, if that is known."""
+        return self._places.get(key)
+
+    def explain(self, key: bytes) -> Explanation | None:
+        """The explanation of the call whose result has this id, if it is one of the latest that were chosen for."""
+        flight = self._flights.get(key[:TASK_ID])
+        return None if flight is None else Explanation.of(flight.made, flight.observed)
+
+    def news(self) -> tuple[tuple[Sample, ...], tuple[Sight, ...], list[str]]:
+        """What was seen since the last time: times of functions, sights, and lines for the journal."""
+        with self._lock:
+            news = tuple(self._samples), tuple(self._sights), self._recorder.take()
+            self._samples.clear()
+            self._sights.clear()
+        return news
+
+    def learn(self, update: Update) -> None:
+        """Take in what others saw; what was seen here in the last seconds goes before it."""
+        since = self._clock() - OWN
+        with self._lock:
+            own = {name for name, seen in self._fresh.items() if seen >= since}
+            links = {name: change for name, change in update.links.items() if name not in own}
+            nodes = {
+                name: replace(change, dispatch=None) if name in own else change for name, change in update.nodes.items()
+            }
+            if update.spec is not None:
+                self._conditions = self._conditions.on(Topology.of(update.spec))
+            self._conditions = self._conditions.changed(nodes, links)
+            if update.profiles.functions:
+                self._profiles = self._profiles.merged(update.profiles)
+
+    def _explain(self, flight: Flight, seen: Seen, now: float) -> None:
+        outcome = Outcome(now - flight.began, seen.compute, float(seen.result), now)
+        conditions = flight.choice.ranking.conditions
+        found = attribute(flight.call, flight.choice.packing, seen.node, outcome, conditions)
+        if found is not None:
+            self._see(found, now)
+
+    def _see(self, sight: Sight, now: float) -> None:
+        before = self._known
+        self._known, self._conditions = after(sight, before, self._conditions)
+        self._sights.append(sight)
+        for old, new in ((before.rates, self._known.rates), (before.dispatches, self._known.dispatches)):
+            self._fresh.update({name: now for name, level in new.items() if level is not old.get(name)})
+
+    def _profile(self, flight: Flight, seen: Seen) -> None:
+        fixed, function = self._conditions.fixed, flight.choice.function
+        at = fixed.nodes[seen.node]
+        kind, speed = fixed.kinds[fixed.kind[at]], float(self._conditions.speed.value[at])
+        sample = Sample(function, kind, speed, flight.call.size, seen.compute, float(seen.result))
+        self._profiles = profiled(self._profiles, sample)
+        self._samples.append(sample)
+
+
+def _keep(memory: OrderedDict[bytes, T], key: bytes, value: T) -> None:
+    memory[key] = value
+    if len(memory) > REMEMBERED:
+        memory.popitem(last=False)

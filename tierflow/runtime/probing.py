@@ -1,0 +1,113 @@
+"""When agents measure the links between them: when a node has joined, daily, and while a link is slower than it was."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import ray
+
+from tierflow.cost import Probe, Transfer
+from tierflow.planning.probes import Pair, pairs, waits
+from tierflow.runtime.agents import Agents
+from tierflow.runtime.news import Sight
+from tierflow.runtime.probe import rate
+from tierflow.topology.conditions import Conditions
+
+__all__ = ["Probing"]
+
+log = logging.getLogger("tierflow.registry")
+
+DAY = 24 * 3600.0
+PROBED = 1e9
+"""Bytes of the transfer that a probed rate is told as: so many that nothing but the rate counts."""
+PATIENCE = 60.0
+"""Seconds that one step of a probe may take; a link that needs longer is as good as cut."""
+WELL = 0.8
+"""The share of its former rate from which on a link is well again."""
+
+
+@dataclass(slots=True)
+class _Slow:
+    """A link that has become slower: its former rate, when it is looked at next and the waits after that."""
+
+    rate: float
+    due: float
+    waits: Iterator[float] = field(default_factory=waits)
+
+
+class Probing:
+    """Lets agents measure; `tell` is called with what they saw."""
+
+    def __init__(self, head: str, agents: Agents, tell: Callable[[Sequence[Sight]], None]) -> None:
+        self._head, self._agents, self._tell = head, agents, tell
+        self._done: dict[tuple[Pair, str, str], float] = {}
+        self._slow: dict[str, _Slow] = {}
+        self._lock = threading.Lock()
+
+    def look_again(self, slower: Sequence[tuple[str, float]]) -> None:
+        """Take note that links have become slower, with the rates (bytes per second) that they had."""
+        with self._lock:
+            for name, rate in slower:
+                if name not in self._slow:
+                    slow = _Slow(rate, 0.0)
+                    slow.due = time.monotonic() + next(slow.waits)
+                    self._slow[name] = slow
+
+    def run(self, conditions: Conditions, *, used: bool) -> None:
+        """Measure what is due now: all between nodes that are new, what is slow only where the fabric is `used`."""
+        now = time.monotonic()
+        known = self._agents.known
+        for pair in pairs(conditions.topology, self._head):
+            if not all(node in known for node in pair):
+                continue
+            life = (pair, known[pair[0]].ray_id, known[pair[1]].ray_id)
+            if now - self._done.get(life, -DAY) >= DAY:
+                self._done[life] = now
+                self._probe(pair)
+            elif used and self._due(pair, conditions, now):
+                self._probe(pair)
+
+    def _due(self, pair: Pair, conditions: Conditions, now: float) -> bool:
+        """Whether a link between the pair is slow and it is time to look at it."""
+        paths = (*(conditions.topology.path(*pair) or ()), *(conditions.topology.path(*reversed(pair)) or ()))
+        due = False
+        with self._lock:
+            for at in paths:
+                name = conditions.topology.links[at].name
+                slow = self._slow.get(name)
+                if slow is None:
+                    continue
+                wait = next(slow.waits, None) if now >= slow.due else 0.0
+                if conditions.rate.value[at] >= WELL * slow.rate or wait is None:
+                    del self._slow[name]
+                elif now >= slow.due:
+                    slow.due = now + wait
+                    due = True
+        return due
+
+    def _probe(self, pair: Pair) -> None:
+        """Measure the round trip between two nodes, then the rate in each direction."""
+        a, b = pair
+        peer = self._agents.known[b]
+        try:
+            round_trip = ray.get(self._agents.of(a).round_trip.remote(peer.address, peer.port), timeout=PATIENCE)
+            if round_trip is None:
+                return
+            self._tell([Probe(a, b, round_trip, 0.0)])
+            for source, target in (pair, (b, a)):
+                found = rate(partial(self._send, source, target), round_trip)
+                if found is not None:
+                    # As a transfer that took that long, whose round trips are already taken off.
+                    self._tell([Transfer(source, target, PROBED, PROBED / found.value, 0.0)])
+        except ray.exceptions.RayError as error:
+            log.warning("the link between %s and %s could not be measured: %s", a, b, error)
+
+    def _send(self, source: str, target: str, size: int) -> tuple[int, float]:
+        held = ray.get(self._agents.of(source).make.remote(size), timeout=PATIENCE)
+        taken: tuple[int, float] = ray.get(self._agents.of(target).take.remote(held), timeout=PATIENCE)
+        return taken

@@ -1,0 +1,200 @@
+"""The registry: one detached actor on the head that keeps what the fabric knows of its nodes, links and functions.
+
+It starts an agent on each node, lets agents probe links, takes in what processes saw and tells them what others saw.
+It decides nothing about calls: a process that cannot reach it goes on with what it has.
+
+The head's supervisor runs `start`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from tierflow.cost import Profiles, Watched
+from tierflow.errors import ProfileError
+from tierflow.runtime.agents import Agents
+from tierflow.runtime.calls import connect
+from tierflow.runtime.journal import JOURNAL, Journal
+from tierflow.runtime.membership import read_members
+from tierflow.runtime.news import Sample, Sight, Update, Version, changes, profiled, seen, slowed
+from tierflow.runtime.probing import Probing
+from tierflow.runtime.record import PROFILES, REGISTRY_UP
+from tierflow.runtime.settings import FABRIC
+from tierflow.runtime.sharing import NAMESPACE, REGISTRY
+from tierflow.topology import NODE, ClusterSpec, Member, NodeSpec, Topology, load
+from tierflow.topology.column import Value
+from tierflow.topology.conditions import Conditions, NodeChange
+
+__all__ = ["Registry", "start"]
+
+log = logging.getLogger("tierflow.registry")
+
+POLL = 2.0
+"""Seconds between two looks at who is a member: on the head, so no link is crossed."""
+SAVE_EVERY = 5.0
+"""Seconds between two writes of the profiles, where they have changed."""
+IN_USE = 30.0
+"""Seconds after the last call in which links that became slower are looked at again."""
+
+
+class Registry:
+    """What is known of the fabric of a state folder, whose head is the node `head`."""
+
+    def __init__(self, state: str, head: str) -> None:
+        self._state = Path(state)
+        self._spec = load(self._state / "cluster.yaml")
+        self._conditions = Conditions.of(Topology.of(self._spec))
+        self._known = Watched()
+        self._profiles = read_profiles(self._state / PROFILES)
+        self._changed: dict[str, int] = {}
+        self._profiled = self._grown = 0
+        self._used = time.monotonic()
+        self._journal = Journal(self._state / JOURNAL)
+        self._lock = threading.Lock()
+        self._agents = Agents(self._facts, _Tell(ray.get_runtime_context().current_actor))
+        self._probing = Probing(head, self._agents, self._see)
+        threading.Thread(target=self._run, name="tierflow-registry", daemon=True).start()
+
+    def known(self) -> tuple[ClusterSpec, Update]:
+        """All that is known, for a process that has just joined."""
+        with self._lock:
+            return self._spec, self._update((-1, -1))
+
+    def share(
+        self, samples: Sequence[Sample], sights: Sequence[Sight], records: Sequence[str], since: Version
+    ) -> Update:
+        """Take in what a process saw; what is new since the version that it had."""
+        self._used = time.monotonic()
+        with self._lock:
+            self._profiled += bool(samples)
+            for sample in samples:
+                self._profiles = profiled(self._profiles, sample)
+                self._changed[sample.function] = self._profiled
+        self._see(sights)
+        self._journal.append(records)
+        with self._lock:
+            return self._update(since)
+
+    def busy(self, node: str, share: Value) -> None:
+        """Take in what an agent says of its node: the share of its cores that others keep busy."""
+        with self._lock:
+            self._conditions = self._conditions.changed({node: NodeChange(busy=share)})
+
+    def _see(self, sights: Sequence[Sight]) -> None:
+        now = time.monotonic()
+        with self._lock:
+            before = self._conditions
+            for sight in sights:
+                # Each process has its own clock: what it just told is taken to have been now.
+                self._known, self._conditions = seen(replace(sight, ended=now), self._known, self._conditions)
+            slower = slowed(before, self._conditions)
+        self._probing.look_again(slower)
+
+    def _facts(self, node: str, speed: Value) -> None:
+        with self._lock:
+            self._conditions = self._conditions.changed({node: NodeChange(speed=speed)})
+
+    def _run(self) -> None:
+        saved, due = self._profiles, 0.0
+        while True:
+            try:
+                members = read_members()
+                self._grow(members)
+                if self._ready():
+                    self._agents.start(members)
+                    self._probing.run(self._conditions, used=time.monotonic() - self._used < IN_USE)
+            except (ray.exceptions.RayError, RuntimeError, OSError) as error:
+                log.warning("what the nodes are could not be seen: %s", error)
+            if self._profiles is not saved and time.monotonic() >= due:
+                saved, due = self._profiles, time.monotonic() + SAVE_EVERY
+                write(self._state / PROFILES, saved.dumps())
+            time.sleep(POLL)
+
+    def _ready(self) -> bool:
+        """Whether the fabric has come up; before that its nodes have not the speed that they will have."""
+        with suppress(OSError, ValueError):
+            return bool(json.loads((self._state / "fabric.json").read_text())["ready"])
+        return False
+
+    def _grow(self, members: Sequence[Member]) -> None:
+        """Take in nodes that have joined and are not in the cluster file."""
+        new = [member for member in members if member.alive and member.name not in self._conditions.fixed.nodes]
+        new = [member for member in new if member.tier in self._spec.tiers and member.site]
+        if not new:
+            return
+        joined = tuple(
+            NodeSpec(name=member.name, tier=member.tier, site=member.site, cpus=int(member.resources.get("CPU", 1)))
+            for member in new
+        )
+        spec = self._spec.model_copy(update={"nodes": (*self._spec.nodes, *joined)})
+        with self._lock:
+            self._spec, self._conditions = spec, self._conditions.on(Topology.of(spec))
+            self._grown = self._conditions.version
+
+    def _update(self, since: Version) -> Update:
+        seen, told = since
+        functions = [name for name, version in self._changed.items() if version > told]
+        profiles = Profiles({name: self._profiles.of(name) for name in functions}) if told >= 0 else self._profiles
+        nodes, links = changes(self._conditions, seen)
+        spec = self._spec if 0 <= seen < self._grown else None
+        return Update((self._conditions.version, self._profiled), nodes, links, profiles, spec)
+
+
+@dataclass(frozen=True)
+class _Tell:
+    """What an agent calls to tell the registry of its node's load."""
+
+    registry: Any
+
+    def __call__(self, node: str, share: Value) -> Any:
+        return self.registry.busy.remote(node, share)
+
+
+def read_profiles(path: Path) -> Profiles:
+    """The profiles in a file; none where there is no file. One that cannot be read is put aside, and said so."""
+    try:
+        return Profiles.loads(path.read_text())
+    except FileNotFoundError:
+        return Profiles()
+    except (ProfileError, OSError, UnicodeDecodeError) as error:
+        aside = path.with_suffix(".unreadable")
+        log.warning("%s; it is now %s", error, aside)
+        with suppress(OSError):
+            path.replace(aside)
+        return Profiles()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    draft = path.with_suffix(".new")
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def start() -> None:
+    """Start the registry of the fabric that this process is in, on this node, unless it runs."""
+    connect(log_to_driver=False)
+    here = ray.get_runtime_context().get_node_id()
+    head = next(member.name for member in read_members() if member.ray_id == here)
+    made = ray.remote(Registry).options(
+        name=REGISTRY, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0, max_restarts=-1,
+        max_concurrency=8, label_selector={NODE: head},
+    )  # fmt: skip
+    state = os.environ[FABRIC]
+    registry: Any = made.remote(state, head)
+    ray.get(registry.known.remote())
+    (Path(state) / REGISTRY_UP).touch()

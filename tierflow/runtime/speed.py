@@ -1,0 +1,119 @@
+"""How fast a node computes, relative to a node of speed 1: measured once for each kind of hardware."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tierflow.errors import FabricError
+from tierflow.runtime.hardware import Device, Hardware
+from tierflow.topology.column import Source, Value
+
+__all__ = ["Measured", "cache_file", "measure", "measured"]
+
+LEAST_DOUBT = 0.02
+"""The deviation of a speed as a share of it, at the least: the same node measured on another day."""
+PATIENCE = 300.0
+"""Seconds that a measurement may take: a weak node needs most of a minute to load torch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A node's speed (1: see `tierflow.runtime.kernels`) and the devices besides its CPU that torch found."""
+
+    speed: Value
+    devices: tuple[Device, ...]
+
+
+def measured(hardware: Hardware, file: Path | None = None) -> Measured:
+    """The speed of this node, whose hardware is given: from the cache `file`, else measured and written there.
+
+    A cache that cannot be read is as good as none; one that cannot be written costs only the next measurement.
+
+    Raises:
+        FabricError: it was not known, and the measurement failed.
+    """
+    file = file or cache_file()
+    known = _read(file)
+    if hardware.key in known:
+        with suppress(ValueError, TypeError, KeyError):
+            return _from_plain(known[hardware.key])
+    found = measure()
+    with suppress(OSError):
+        _write(file, _read(file) | {hardware.key: _plain(found)})
+    return found
+
+
+def measure() -> Measured:
+    """Measure now, in a process of its own that ends: about a second of one core, and torch's import.
+
+    The best pass is the node's speed, for whatever else ran can only have slowed a pass down; how far the median pass
+    is from it is the doubt.
+
+    Raises:
+        FabricError: the process ended without a result.
+    """
+    command = [sys.executable, "-m", "tierflow.runtime.kernels"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        said = json.loads(done.stdout.splitlines()[-1])
+        speeds, devices = [float(speed) for speed in said["speeds"]], said["devices"]
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError, KeyError) as error:
+        words = getattr(error, "stderr", None) or str(error).encode()
+        last = words.decode(errors="replace").strip().splitlines()[-1:]
+        raise FabricError(
+            f"the speed of this node cannot be measured ({' '.join(last)})",
+            "see that numpy and torch can be imported here, or declare the node's speed in the cluster file",
+        ) from error
+    best = max(speeds)
+    doubt = max(best - statistics.median(speeds), LEAST_DOUBT * best)
+    return Measured(Value(best, doubt, Source.MEASURED), tuple(Device(name, memory) for name, memory in devices))
+
+
+def cache_file() -> Path:
+    """Where measured speeds are kept: ``$TIERFLOW_CACHE/speed.json``, else in ``~/.cache/tierflow``."""
+    folder = os.environ.get("TIERFLOW_CACHE")
+    return Path(folder) / "speed.json" if folder else Path.home() / ".cache" / "tierflow" / "speed.json"
+
+
+def _plain(found: Measured) -> dict[str, object]:
+    devices = [[device.name, device.memory] for device in found.devices]
+    return {"speed": found.speed.value, "deviation": found.speed.deviation, "devices": devices}
+
+
+def _from_plain(row: dict[str, object]) -> Measured:
+    """Raises `ValueError`, `TypeError` or `KeyError` where the row is no such thing."""
+    speed, deviation, devices = row["speed"], row["deviation"], row["devices"]
+    if not isinstance(speed, float) or not isinstance(deviation, float) or not isinstance(devices, list):
+        raise TypeError(row)
+    if not 0 < speed < float("inf") or not 0 <= deviation < float("inf"):
+        raise ValueError(row)
+    return Measured(Value(speed, deviation, Source.MEASURED), tuple(Device(str(n), int(m)) for n, m in devices))
+
+
+def _read(file: Path) -> dict[str, dict[str, object]]:
+    with suppress(OSError, ValueError):
+        known = json.loads(file.read_text())
+        if isinstance(known, dict):
+            return known
+    return {}
+
+
+def _write(file: Path, known: dict[str, dict[str, object]]) -> None:
+    """Whole or not at all: agents of several nodes on one machine may write at once, and the last one wins."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=file.name)
+    try:
+        with os.fdopen(descriptor, "w") as text:
+            json.dump(known, text, indent=1)
+        Path(draft).replace(file)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
