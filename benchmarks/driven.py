@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import tempfile
 import threading
@@ -14,18 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import ray
 from rich.console import Console
 from rich.status import Status
 
+import tierflow
 from tierflow.errors import FabricError
 from tierflow.rig import Rig
 from tierflow.runtime import launch
 from tierflow.runtime.record import FabricRecord
 from tierflow.topology import ClusterSpec, load
 
-__all__ = ["ROOT", "Running", "answer", "demo", "running", "tell"]
+__all__ = ["ROOT", "Running", "answer", "demo", "join", "running", "tell"]
 
 ROOT = Path(__file__).parents[1]
+AGENTS = 300.0
+"""Seconds that the agents may take until each knows its node."""
 _ANSWER, _TOLD = "RESULT", "measured: "
 
 
@@ -105,12 +110,37 @@ class Running:
 def running(spec: ClusterSpec, title: str) -> Iterator[Running]:
     """Bring a fabric up, show what goes on, and take the fabric down whatever happens."""
     with Console(stderr=True).status(f"{title}: starting the fabric") as status:
-        record = launch.up(spec, progress=lambda name, what: status.update(f"{title}: {name} {what}"))
+        record = launch.up(
+            spec, port=_free_port(), progress=lambda name, what: status.update(f"{title}: {name} {what}")
+        )
         try:
             yield Running(record, Rig.attach(record.rig), status, title)
         finally:
             status.update(f"{title}: taking down the fabric")
             launch.down(record)
+
+
+def _free_port() -> int:
+    """A port for the job API that nothing uses, so that a fabric of the user's own is not in the way."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def join() -> None:
+    """In a driver: join the fabric, once its agents know their nodes, which takes a weak one a minute."""
+    tierflow.init(log_to_driver=False)
+    end = time.monotonic() + AGENTS
+    for node in tierflow.nodes():
+        while True:
+            try:
+                agent: Any = ray.get_actor(f"agent/{node.name}", namespace="tierflow")
+                ray.get(agent.facts.remote(), timeout=AGENTS)
+                break
+            except ValueError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
+        tell(f"{node.name} is known")
 
 
 def tell(what: str) -> None:

@@ -13,8 +13,7 @@ from typing import Any
 import ray
 from ray.util import list_named_actors
 
-import tierflow
-from benchmarks.driven import answer
+from benchmarks.driven import answer, join
 
 SPACE, REGISTRY = "tierflow", "registry"
 
@@ -46,7 +45,7 @@ def end() -> list[str]:
 
 def main(what: str) -> None:
     """List them or end them."""
-    tierflow.init(log_to_driver=False)
+    join()
     answer(processes() if what == "list" else end())
 
 

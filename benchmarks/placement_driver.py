@@ -16,7 +16,7 @@ import numpy as np
 import ray
 
 import tierflow
-from benchmarks.driven import answer, tell
+from benchmarks.driven import answer, join, tell
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.uplink import Uplink, named
 from tierflow.rig import LinkControl
@@ -83,7 +83,7 @@ def cell(name: str, uplink: Uplink, repeats: int, warm: int, rng: np.random.Gene
 
 def main(conditions: list[str], repeats: int, warm: int) -> None:
     """Every function under every condition."""
-    tierflow.init(log_to_driver=False)
+    join()
     control = LinkControl(os.environ["TIERFLOW_RIG"])
     rng = np.random.default_rng(0)
     start_workers(rng)

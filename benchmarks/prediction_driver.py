@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import tierflow
-from benchmarks.driven import answer, tell
+from benchmarks.driven import answer, join, tell
 from benchmarks.placement_driver import START, timed
 from benchmarks.shapes import SHAPES
 from benchmarks.uplink import Uplink, named
@@ -61,7 +61,7 @@ def rounds(tasks: dict[Any, Any], uplink: Uplink, count: int, warm: int, rng: np
 
 def main(conditions: list[str], nodes: list[str], repeats: int, warm: int) -> None:
     """All functions, sizes and nodes under every condition."""
-    tierflow.init(log_to_driver=False)
+    join()
     control = LinkControl(os.environ["TIERFLOW_RIG"])
     rng = np.random.default_rng(0)
     held = {(name, node): tierflow.task(node=node)(shape.function) for name, shape in SHAPES.items() for node in nodes}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import tierflow
-from benchmarks.driven import answer, tell
+from benchmarks.driven import answer, join, tell
 from benchmarks.placement_driver import START, place, timed
 from benchmarks.shapes import SHAPES
 from benchmarks.uplink import CONDITIONS
@@ -109,7 +109,7 @@ def stepped(stream: Stream, control: LinkControl, patience: float) -> dict[str, 
 
 def main(times: int, patience: float) -> None:
     """Step down and up again, several times."""
-    tierflow.init(log_to_driver=False)
+    join()
     control = LinkControl(os.environ["TIERFLOW_RIG"])
     FAST.apply(control)
     warm_up(np.random.default_rng(2))
