@@ -151,7 +151,7 @@ def recorded(path: Path = RECORDED) -> list[Seen]:
     with path.open(newline="") as stream:
         for row in csv.DictReader(stream):
             size, seconds, round_trip = float(row["size"]), float(row["seconds"]), float(row["round_trip"])
-            if size <= FIRST_WINDOW:  # as `Links` does
+            if size <= FIRST_WINDOW:  # as `Watched` does
                 continue
             rate = rate_of(size, seconds, round_trip)
             trace.append(Seen(float(row["time"]), rate or size / seconds, float(row["rate"]), rate is None))

@@ -74,7 +74,7 @@ def test_the_last_call_is_shown_in_full(state: Path) -> None:
 def test_several_calls_are_one_line_each_also_on_a_narrow_screen(state: Path) -> None:
     lines = explain("--last", "9", state=state).stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["call", "aa00", "aa01", "aa02", "bb00"]
-    assert all(word in lines[1] for word in ("any/detect", "cam-1", "gw-1", "120 ms"))
+    assert all(word in lines[1] for word in ("08:53:20Z", "any/detect", "cam-1", "gw-1", "120 ms"))
     assert "cam-2 (not gw-1)" in lines[3]
     assert "error" in lines[4]
 
@@ -100,8 +100,20 @@ def test_json_holds_every_call_whole(state: Path) -> None:
 def test_what_cannot_be_explained_is_one_sentence(empty: Path, tmp_path: Path) -> None:
     said = failure(explain("--last", "3", state=empty))
     assert said.startswith("error: no call is recorded yet in the fabric demo; make one with .remote()")
+    (empty / "demo" / JOURNAL).mkdir()
+    assert "cannot be read (Is a directory); run this as the user who" in failure(explain(state=empty))
     assert "no fabric runs on this machine" in failure(explain(state=tmp_path / "none"))
     wrong = explain("--last", "0", state=empty)
     assert wrong.returncode == 2
     assert "Invalid value for '--last'" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_calls_that_were_not_recorded_are_counted(empty: Path) -> None:
+    recorder = Recorder("gw-1", rate=200.0, burst=1.0)
+    for number, now in enumerate((0.0, 0.0, 0.0, 0.0, 100.0)):
+        recorder.add(Made(f"c{number}", "any/f", "gw-1", 1.76e9, "gw-1"), Observed("gw-1", 0.1), now)
+        Journal(empty / "demo" / JOURNAL).append(recorder.take())
+    lines = explain("--last", "9", state=empty).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["call", "c0", "c4", "3"]
+    assert lines[-1].startswith("3 calls between these were not recorded")

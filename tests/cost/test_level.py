@@ -39,6 +39,14 @@ def test_a_burst_of_one_sample_is_taken_back() -> None:
     assert after.value(22.0).value == pytest.approx(level.value(20.0).value)
 
 
+def test_a_patient_level_believes_a_step_at_its_second_sample() -> None:
+    level = Level.known(Value(0.01, 0.002), 0.0, loud=0.25, patient=True)
+    once = level.observed(1.0, 1.0)
+    assert once.value(1.0).value == pytest.approx(0.01)
+    assert once.observed(0.011, 2.0).observed(1.0, 3.0).value(3.0).value == pytest.approx(0.01, rel=0.05)
+    assert once.observed(1.2, 2.0).value(2.0).value == pytest.approx(1.0)
+
+
 def test_a_sample_that_only_bounds_can_raise_and_not_lower() -> None:
     level = steady(1e6)
     assert level.at_least(1e5, 21.0) is level

@@ -1,4 +1,4 @@
-"""Links: which link of a path a transfer tells of, and when that is worth a new version."""
+"""What is watched: which link of a path a transfer tells of, dispatch, and when that is worth a new version."""
 
 from __future__ import annotations
 
@@ -56,6 +56,51 @@ def test_what_confirms_what_is_known_makes_no_version(demo: Conditions) -> None:
     for at in range(40, 80):
         links, now = links.transferred(watched(now, 4e6, at, noise=0.005 * (-1) ** at), now)
     assert now.version == versions <= 5
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.1])
+@pytest.mark.parametrize("every", [0.1, 1.0])
+def test_a_noisy_link_settles_and_still_steps_at_once(demo: Conditions, noise: float, every: float) -> None:
+    rng = np.random.default_rng(5)
+    links, now, versions = Watched(), demo, []
+    for number in range(300):
+        seen = watched(now, 4e6, number * every, noise=float(rng.normal(0, noise)))
+        links, now = links.transferred(seen, now)
+        versions.append(now.version)
+    assert versions[-1] <= 12
+    assert versions[-1] - versions[50] <= 4
+    assert rate(now, UPLINK) == pytest.approx(2.5e6 * GOODPUT, rel=0.1)
+    for number, step in enumerate((1e6, 2.3e6), 300):
+        links, now = links.transferred(watched(now, 4e6, number * every, step), now)
+        assert rate(now, UPLINK) == pytest.approx(step, rel=0.1)
+
+
+@pytest.mark.parametrize("noise", [0.2, 0.5])
+def test_dispatch_settles_whatever_its_noise_and_the_processes_that_start(demo: Conditions, noise: float) -> None:
+    rng = np.random.default_rng(5)
+    known, now, versions = Watched(), demo, []
+    for number in range(300):
+        starts = 100.0 if number % 40 == 0 else 1.0
+        seconds = 0.02 * float(rng.lognormal(0, noise)) * starts
+        known, now = known.dispatched("gw-1", seconds, number * 0.1, now)
+        versions.append(now.version)
+        if number > 20:
+            assert now.dispatch.at(now.fixed.nodes["gw-1"]).value == pytest.approx(0.02, rel=0.5)
+    assert versions[-1] <= 8
+    for number in (300, 301):
+        known, now = known.dispatched("gw-1", 0.5, number * 0.1, now)
+    assert now.dispatch.at(now.fixed.nodes["gw-1"]) == Value(pytest.approx(0.5, rel=0.1), pytest.approx(0, abs=0.1))
+    with pytest.raises(KeyError):
+        known.dispatched("gw-9", 0.1, 0.0, now)
+
+
+def test_what_is_watched_of_one_thing_leaves_the_others(demo: Conditions) -> None:
+    known, now = Watched().dispatched("gw-1", 0.01, 0.0, demo)
+    known, now = known.transferred(watched(now, 4e6, 1.0), now)
+    known, now = known.probed(Probe("cam-1", "cloud-1", 0.1, 2.0), now)
+    assert set(known.dispatches) == {"gw-1"}
+    assert set(known.rates) == {UPLINK}
+    assert UPLINK in known.delays
 
 
 def test_a_transfer_that_the_sender_limited_only_raises(demo: Conditions) -> None:

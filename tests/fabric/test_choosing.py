@@ -27,11 +27,11 @@ import tierflow
 def recognise(frame):
     image = np.frombuffer(frame, np.uint8).astype(np.float32)[:16384].reshape(128, 128)
     began = time.thread_time()
-    while time.thread_time() - began < 0.15:
+    while time.thread_time() - began < 0.4:
         image = np.tanh(image @ image.T * 1e-4)
     return float(image.sum())
 
-frame = np.random.default_rng(0).integers(0, 255, 60_000, np.uint8).tobytes()
+frame = np.random.default_rng(0).integers(0, 255, 30_000, np.uint8).tobytes()
 until = time.monotonic() + float(sys.argv[1])
 while time.monotonic() < until:
     began = time.monotonic()
@@ -64,7 +64,7 @@ def test_placements_follow_a_link_and_come_back_without_flapping(
     with rig.hosts["cam-1"].popen(argv, env=environment, cwd=ROOT, stdout=subprocess.PIPE) as process:
         try:
             follow(process, "cloud-1", 40)
-            rig.set("plant-1<->region-1", rate=1e5)
+            rig.set("plant-1<->region-1", rate=6e4)
             before = len(calls)
             follow(process, "gw-1", 20)
             assert [node for _, node, _ in calls[before:]].count("cloud-1") <= 2

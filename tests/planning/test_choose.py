@@ -146,6 +146,21 @@ def test_removing_a_node_never_improves_the_best_cost(now: Conditions, policy: P
             assert (after.node, after.cost) == (before.node, before.cost)
 
 
+@given(now=conditions(), policy=policies(), data=st.data(), more=st.floats(0.0, 2.0))
+def test_a_slower_dispatch_never_improves_the_best_cost(
+    now: Conditions, policy: Policy, data: st.DataObject, more: float
+) -> None:
+    call, known, queues = data.draw(calls(now)), data.draw(profiles(now)), data.draw(loads(now))
+    policy = replace(policy, order=())
+    name = data.draw(st.sampled_from(sorted(now.fixed.nodes)))
+    dispatch = now.dispatch.at(now.fixed.nodes[name])
+    slower = now.changed({name: NodeChange(dispatch=replace(dispatch, value=dispatch.value + more))})
+    before, after = (chosen(call, policy, state, known, queues) for state in (now, slower))
+    if after is not None:
+        assert before is not None
+        assert before.cost <= after.cost * (1 + 1e-9) + 1e-12
+
+
 @given(now=conditions(), policy=policies(), data=st.data(), seed=st.integers(0, 999))
 def test_the_order_of_nodes_and_links_does_not_change_the_choice(
     now: Conditions, policy: Policy, data: st.DataObject, seed: int

@@ -31,4 +31,5 @@ def test_another_clusters_settings_are_not_passed_on(monkeypatch: pytest.MonkeyP
     environment = child_environment(ray_environment(tmp_path / "token"))
     assert "RAY_ADDRESS" not in environment
     assert environment["RAY_AUTH_MODE"] == "token"
+    assert int(environment["REPORTER_UPDATE_INTERVAL_MS"]) >= 120_000  # E2: an idle node is quiet
     assert environment["RAY_AUTH_TOKEN_PATH"] == str(tmp_path / "token")

@@ -50,6 +50,7 @@ def test_the_same_hardware_is_not_measured_again(cache: Path) -> None:
         '{"KEY": 3}',
         '{"KEY": {"speed": "fast"}}',
         '{"KEY": {"speed": -1.0, "deviation": 0.0, "devices": []}}',
+        '{"KEY": {"speed": 1.0, "deviation": 0.0, "devices": [3]}}',
     ],
 )
 def test_a_corrupt_cache_is_as_good_as_none(tmp_path: Path, row: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +29,12 @@ def explain(
 ) -> None:
     """Say why calls were placed where they were, what else there was, and what was predicted and observed."""
     record = find(fabric)
-    calls = Journal(Path(record.state) / JOURNAL).last(last, call)
+    path = Path(record.state) / JOURNAL
+    try:
+        calls = Journal(path).last(last, call)
+    except OSError as error:
+        mend = "run this as the user who started the fabric"
+        raise FabricError(f"the calls in {path} cannot be read ({error.strerror})", mend) from error
     if not calls and call:
         mend = "`tierflow explain --last 20` lists those that are"
         raise FabricError(f"no call whose id begins with {call!r} is recorded", mend)
@@ -43,6 +48,8 @@ def explain(
         out.print(str(calls[0]), markup=False, soft_wrap=True)
     else:
         out.print(_summary(calls))
+        if skipped := sum(explanation.skipped for explanation in calls[1:]):
+            out.print(f"{skipped} calls between these were not recorded: a process records some 50 a second")
 
 
 def _summary(calls: tuple[Explanation, ...]) -> Table:
@@ -52,7 +59,7 @@ def _summary(calls: tuple[Explanation, ...]) -> Table:
         node = call.node if seen is None or not call.note else f"{seen.node} (not {call.node})"
         shown.add_row(
             call.call[:16],
-            f"{datetime.fromtimestamp(call.when):%H:%M:%S}",
+            f"{datetime.fromtimestamp(call.when, UTC):%H:%M:%S}Z",
             call.function,
             call.caller,
             node or (seen.node if seen else ""),

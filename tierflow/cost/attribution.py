@@ -69,7 +69,7 @@ def attribute(
         codec: what packed its inputs.
         node: that ran it.
         outcome: how it went.
-        conditions: what was known of nodes and links when it was placed.
+        conditions: what is known of nodes and links now.
 
     Raises:
         KeyError: the topology has no such node or vertex.

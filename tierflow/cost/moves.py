@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,7 +28,7 @@ EVERY = slice(None)
 """All nodes of a topology."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Move:
     """Bytes that go from the vertex `end` to the node that runs the call or, not `inward`, from that node to `end`.
 
@@ -50,12 +51,12 @@ class Move:
         """Seconds there and back."""
         return self.path.delay + self.back.delay
 
-    @property
+    @cached_property
     def sending(self) -> Estimates:
         """Seconds from the first byte that leaves to the last that arrives, without delay."""
         return send_time(self.size, self.path, self.round_trip)
 
-    @property
+    @cached_property
     def carrying(self) -> Floats:
         """Seconds that the slowest link of the path is busy with the bytes."""
         return self.size / usable_rate(self.path, self.round_trip)

@@ -66,6 +66,7 @@ def way(conditions: Conditions, vertex: str, *, inward: bool = False) -> Way:
     """The paths from a vertex (a node or a site) to each node or, `inward`, from each node to it."""
     routes = conditions.fixed.routes(vertex, inward=inward)
     price, radio = _tariff(conditions.fixed, vertex, inward)
+    loss, up = conditions.loss.value, conditions.up
     declared = conditions.rate.source == Source.DECLARED
     rate = conditions.rate.value * np.where(declared, GOODPUT, 1.0)
     share = conditions.rate.deviation / conditions.rate.value
@@ -79,10 +80,10 @@ def way(conditions: Conditions, vertex: str, *, inward: bool = False) -> Way:
         rate=slowest,
         doubt=doubt,
         first=np.maximum(routes.total(1 / rate) - 1 / slowest, 0.0),
-        keep=np.exp(routes.total(np.log1p(-conditions.loss.value))),
+        keep=np.exp(routes.total(np.log1p(-loss))) if loss.any() else np.ones(len(slowest)),
         price=price,
         radio=radio,
-        open=routes.reached & (routes.total((~conditions.up).astype(np.float64)) == 0),
+        open=routes.reached if up.all() else routes.reached & (routes.total((~up).astype(np.float64)) == 0),
         apart=np.isfinite(slowest),
         source=np.minimum(routes.least(source), Source.LEARNED).astype(np.int8),
     )
@@ -148,9 +149,9 @@ def _stream_time(size: Floats, rate: Floats, round_trip: Floats, window: float) 
     windows grow, so the sum over rounds is the largest of the sums that switch from the one to the other at k: a
     form that falls with the rate and rises with the size and the round trip, as it must.
     """
-    rounds = np.clip(np.ceil(np.log2(size / window + 1.0)) - 1.0, 0.0, MOST_ROUNDS)
+    rounds = np.minimum(np.ceil(np.log2(size / window + 1.0)) - 1.0, MOST_ROUNDS)
     with np.errstate(invalid="ignore", divide="ignore"):
         full = np.ceil(np.log2(np.where(np.isfinite(rate), rate * round_trip, np.inf) / window))
-    waited = np.clip(np.minimum(rounds, full), 0.0, MOST_ROUNDS)
+    waited = np.maximum(np.minimum(rounds, full), 0.0)
     sent = window * (np.exp2(waited) - 1.0)
     return np.where(size > 0, waited * round_trip + (size - sent) / rate, 0.0)

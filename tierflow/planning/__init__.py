@@ -3,6 +3,7 @@
 `eligible` sorts the members of the fabric into those that can run a `Request` and those that can't, with a reason.
 
 `planning.policy`, `planning.rank`, `planning.choose` and `planning.decisions` choose among those by predicted cost.
+`planning.explanation` says why, of a call that `planning.recorder` wrote down or that was just made.
 They are imported by their own names: they need numpy, which `import tierflow` does not load.
 """
 

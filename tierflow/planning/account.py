@@ -85,15 +85,14 @@ class CallRecord:
     @classmethod
     def of(cls, made: Made, observed: Observed | None = None, ranking: str = "", skipped: int = 0) -> CallRecord:
         """The record of a call, whose comparison is kept under the key `ranking`."""
-        if observed is not None and observed.error is not None:
-            observed = replace(observed, error=observed.error[:LONGEST])
+        observed = _told(observed)
         choice = made.choice
         if choice is None:
             return cls(
                 made.call,
                 made.function,
                 made.caller,
-                made.when,
+                round(made.when, 3),
                 made.node,
                 asked=made.asked,
                 why=made.why,
@@ -105,7 +104,7 @@ class CallRecord:
             made.call,
             made.function,
             made.caller,
-            made.when,
+            round(made.when, 3),
             made.node,
             ranking=ranking,
             variant=choice.function,
@@ -139,6 +138,14 @@ class CallRecord:
 
 _NAMES = tuple(field.name for field in fields(CallRecord))
 _SEEN = tuple(field.name for field in fields(Observed))
+
+
+def _told(seen: Observed | None) -> Observed | None:
+    """What came of a call with times of five digits, and no more of an error than is kept."""
+    if seen is None:
+        return None
+    compute = None if seen.compute is None else short(seen.compute)
+    return replace(seen, total=short(seen.total), compute=compute, error=seen.error and seen.error[:LONGEST])
 
 
 def table_of(choice: Choice) -> int:

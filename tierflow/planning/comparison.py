@@ -58,8 +58,8 @@ class Comparison:
         Nodes with no usable row come first among what is ruled out. Variants that were not called are left out where
         the policy admits none.
         """
-        called = ranking.call.variants[0]
-        tables = [n for n, row in enumerate(ranking.tables) if ranking.policy.accuracy or row.variant == called]
+        called, choosy = ranking.call.variants[0], ranking.policy.accuracy is not None
+        tables = [n for n, row in enumerate(ranking.tables) if choosy or row.variant == called]
         nodes = ranking.conditions.topology.nodes
         out = np.zeros((len(tables), len(nodes)), np.bool_)
         for place, table in enumerate(tables):

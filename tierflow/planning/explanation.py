@@ -85,7 +85,7 @@ class Explanation:
             record.function,
             record.caller,
             record.when,
-            comparison.asked if comparison else record.asked,
+            (comparison.asked if comparison else record.asked) or "any node",
             comparison.policy if comparison else None,
             comparison.inputs if comparison else (),
             record.node,

@@ -42,7 +42,10 @@ def show_cost(policy: Policy, row: Alternative) -> str:
     metric = policy.weights[0][0]
     if len(policy.weights) > 1:
         return f"{row.cost:.4g}"
-    return show_seconds(row.time) if metric == "latency" else _value(getattr(row, _PART[metric]))
+    if metric == "latency":
+        return show_seconds(row.time)
+    part: Estimate = getattr(row, _PART[metric])
+    return _value(part) if part.value else "none"
 
 
 def goal(policy: Policy) -> str:

@@ -23,8 +23,8 @@ from tierflow.topology.conditions import Conditions
 
 __all__ = ["Alternative", "Option", "Ranking", "Table", "rank"]
 
-FIRST = 32
-"""Options that are kept once they were asked for."""
+FIRST = 16
+"""Options that are spelled out at a time; the first are kept."""
 HOPE = 2.0
 """Standard deviations below its predicted cost that an option might still turn out to be."""
 
@@ -62,9 +62,9 @@ class Alternative:
     codec: str
     compute: Estimate
     transfer: Estimate
-    dispatch: Estimate
     queue: Estimate
     packing: Estimate
+    dispatch: Estimate
     size: Estimate
     energy: Estimate
     money: Estimate
@@ -74,7 +74,7 @@ class Alternative:
     @property
     def time(self) -> float:
         """Seconds from the call to its result."""
-        parts = (self.compute, self.transfer, self.dispatch, self.queue, self.packing)
+        parts = self.compute, self.transfer, self.queue, self.packing, self.dispatch
         return sum(part.value for part in parts)
 
 
@@ -107,7 +107,8 @@ class Ranking:
     def best_first(self) -> Iterator[Option]:
         """What can run the call: by tier order, cost, name of the node, variant, codec."""
         yield from self._first
-        yield from self._options(slice(FIRST, None))
+        for start in range(FIRST, len(self._sorted[0]), FIRST):
+            yield from self._options(slice(start, start + FIRST))
 
     @cached_property
     def hopeful(self) -> Option | None:
@@ -137,9 +138,9 @@ class Ranking:
             row.codec.name,
             compute,
             predicted.transfer.at(at),
-            predicted.dispatch.at(at),
             Estimate(waited, waited * compute.deviation / compute.value, "s", compute.source),
             predicted.codec.at(at),
+            predicted.dispatch.at(at),
             predicted.size.at(at),
             predicted.energy.at(at),
             predicted.money.at(at),

@@ -108,7 +108,7 @@ class RayFabric:
         if not isinstance(of, ray.ObjectRef):
             raise TypeError(f"explain() takes an object reference, not {type(of).__name__}")
         self._join()
-        found = None if self._guide is None else self._guide.placing.explain(of.binary())
+        found = None if self._guide is None else self._guide.explain(of)
         if found is None:
             raise FabricError(
                 f"nothing is known of how {of.hex()} was placed",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import ray
 
 from tierflow.cost.call import Input, Variant
 from tierflow.planning.choose import Choice
+from tierflow.planning.explanation import Explanation
 from tierflow.runtime.placing import Flight, Placing, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import Starters
@@ -29,6 +30,8 @@ STRIDE = 8
 """Of brief calls, one in so many is chosen for and observed; it stands for all of them."""
 OTHERS = 2
 """How many next best nodes Ray may fall back to."""
+MOMENT = 0.1
+"""Seconds by which what is told of a call may be later than its result."""
 SMALL = (int, float, bool, type(None))
 INLINE_TEXT = 1024
 
@@ -100,6 +103,19 @@ class Guide:
         value = ray.get(ref, timeout=timeout)
         self.placing.fetched(key, began, monotonic())
         return value
+
+    def explain(self, ref: Any) -> Explanation | None:
+        """Why the task of a reference was placed where it was; None where that is not known (any more).
+
+        What a call tells of itself comes beside its result and may be a moment later than that.
+        """
+        key = ref.binary()
+        until = monotonic() + MOMENT
+        while (found := self.placing.explain(key)) is not None and found.observed is None and monotonic() < until:
+            if not ray.wait([ref], timeout=0, fetch_local=False)[0]:
+                break
+            sleep(MOMENT / 20)
+        return found
 
     def keeps(self, ref: Any, value: Any) -> None:
         """Take note that a value was put on this node."""

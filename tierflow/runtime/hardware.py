@@ -75,13 +75,12 @@ def hardware() -> Hardware:
 
 
 def _cpu_model() -> str:
-    """The ``model name`` of x86, the ``Model`` of a Raspberry Pi, otherwise the architecture."""
+    """What an x86 calls "model name" and a Raspberry Pi "Model"; otherwise the architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    parts = (line.partition(":") for line in lines)
-    said = {name.strip(): value.strip() for name, _, value in parts}
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return said.get("model name") or said.get("Model") or platform.processor() or platform.machine()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tierflow.planning.explanation import Explanation
@@ -77,11 +77,17 @@ class Journal:
             with ExitStack() as stack:
                 files = []
                 for path in (self._path, self._before):
-                    try:
+                    with suppress(FileNotFoundError):
                         files.append(stack.enter_context(path.open("rb")))
-                    except FileNotFoundError:
-                        continue
-                nodes = {os.fstat(file.fileno()).st_ino for file in files}
-                if len(nodes) == len(files):
+                inodes = [os.fstat(file.fileno()).st_ino for file in files]
+                if inodes == self._inodes():
                     return [file.read() for file in files]
         return []
+
+    def _inodes(self) -> list[int]:
+        """Which files the names stand for now."""
+        found = []
+        for path in (self._path, self._before):
+            with suppress(FileNotFoundError):
+                found.append(path.stat().st_ino)
+        return found

@@ -36,7 +36,11 @@ def round_trip(address: str, port: int, times: int = 3, patience: float = 3.0) -
     process of the peer takes part. The port of its raylet will do (``NodeManagerPort`` of ``ray.nodes()``): the
     connection is closed again before a byte is sent, so there is nothing to authenticate and nothing of ours listens.
 
-    Each may take `patience` seconds.
+    Args:
+        address: of the peer, as it is known in its fabric.
+        port: one that it listens on.
+        times: connections, one after the other.
+        patience: seconds that each may take.
     """
     found: list[float] = []
     for _ in range(times):

@@ -16,7 +16,7 @@ from tierflow.errors import FabricError
 from tierflow.runtime.hardware import Device, Hardware
 from tierflow.topology.column import Source, Value
 
-__all__ = ["Measured", "cache_file", "measure", "measured"]
+__all__ = ["Measured", "cache_file", "measure", "measured", "remember"]
 
 LEAST_DOUBT = 0.02
 """The deviation of a speed as a share of it, at the least: the same node measured on another day."""
@@ -46,9 +46,15 @@ def measured(hardware: Hardware, file: Path | None = None) -> Measured:
         with suppress(ValueError, TypeError, KeyError):
             return _from_plain(known[hardware.key])
     found = measure()
+    remember(hardware, found, file)
+    return found
+
+
+def remember(hardware: Hardware, found: Measured, file: Path | None = None) -> None:
+    """Write a speed into the cache, beside those of other hardware."""
+    file = file or cache_file()
     with suppress(OSError):
         _write(file, _read(file) | {hardware.key: _plain(found)})
-    return found
 
 
 def measure() -> Measured:
