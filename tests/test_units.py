@@ -21,6 +21,7 @@ ALL = [
     units.SHARE,
     units.POWER,
     units.ENERGY,
+    units.MONEY,
     units.PRICE_PER_BYTE,
     units.PRICE_PER_SECOND,
 ]
@@ -49,6 +50,7 @@ ALL = [
         (units.power, "250 mW", 0.25),
         (units.energy, "10 Wh", 36_000.0),
         (units.energy, "36 kJ", 36_000.0),
+        (units.money, "0.001 $", 0.001),
         (units.price_per_byte, "0.09 $/GB", 9e-11),
         (units.price_per_second, "0.36 $/h", 1e-4),
     ],

@@ -1,9 +1,9 @@
 """Quantities as people write them, and as the code holds them.
 
 Inside tierflow every quantity is a plain number in SI units: bytes per second, seconds, bytes, a share from 0 to 1,
-watts, joules, dollars per byte, dollars per second. Text with a unit exists only at the edges, and this module is the
-one place that turns one into the other. Numbers are read and written through `decimal`, so that what was written
-comes back as it was.
+watts, joules, dollars, dollars per byte, dollars per second. Text with a unit exists only at the edges, and this
+module is the one place that turns one into the other. Numbers are read and written through `decimal`, so that what was
+written comes back as it was.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from decimal import Context, Decimal
 from tierflow.errors import UnitError
 
 __all__ = [
+    "DECIMAL_SIZE",
     "DURATION",
     "ENERGY",
+    "MONEY",
     "POWER",
     "PRICE_PER_BYTE",
     "PRICE_PER_SECOND",
@@ -28,6 +30,7 @@ __all__ = [
     "Quantity",
     "duration",
     "energy",
+    "money",
     "power",
     "price_per_byte",
     "price_per_second",
@@ -36,6 +39,7 @@ __all__ = [
     "show_bytes",
     "show_duration",
     "show_energy",
+    "show_money",
     "show_power",
     "show_price_per_byte",
     "show_price_per_second",
@@ -159,7 +163,7 @@ RATE = Quantity(
 )
 DURATION = Quantity("duration", "25 ms", "s", _SECONDS, ("h", "min", "s", "ms", "us", "ns"))
 SIZE = Quantity("size", "2 GiB", "B", _BYTES, ("TiB", "GiB", "MiB", "KiB", "B"))
-_DECIMAL_SIZE = Quantity("size", "1.2 MB", "B", _BYTES, ("TB", "GB", "MB", "kB", "B"))
+DECIMAL_SIZE = Quantity("size", "1.2 MB", "B", _BYTES, ("TB", "GB", "MB", "kB", "B"))
 SHARE = Quantity("share", "0.5 %", "%", {"%": Decimal("0.01")}, ("%",), most=1.0)
 POWER = Quantity("power", "5 W", "W", _worths(uW="1e-6", mW="1e-3", W="1", kW="1e3"), ("kW", "W", "mW", "uW"))
 ENERGY = Quantity(
@@ -169,6 +173,7 @@ ENERGY = Quantity(
     units=_worths(mJ="1e-3", J="1", kJ="1e3", MJ="1e6", mWh="3.6", Wh="3600", kWh="3.6e6"),
     shown=("kWh", "Wh", "J", "mJ"),
 )
+MONEY = Quantity("sum of money", "0.001 $", "$", _worths(**{"$": "1"}), ("$",))
 PRICE_PER_BYTE = Quantity(
     kind="price of bytes",
     example="0.09 $/GB",
@@ -215,6 +220,11 @@ def energy(text: str) -> float:
     return ENERGY.parse(text)
 
 
+def money(text: str) -> float:
+    """Dollars of "0.001 $". Raises `UnitError`."""
+    return MONEY.parse(text)
+
+
 def price_per_byte(text: str) -> float:
     """Dollars per byte of "0.09 $/GB". Raises `UnitError`."""
     return PRICE_PER_BYTE.parse(text)
@@ -242,7 +252,7 @@ def show_size(value: float) -> str:
 
 def show_bytes(value: float) -> str:
     """A count of bytes in decimal units, as "1.2 MB"."""
-    return _DECIMAL_SIZE.show(value)
+    return DECIMAL_SIZE.show(value)
 
 
 def show_share(value: float) -> str:
@@ -258,6 +268,11 @@ def show_power(value: float) -> str:
 def show_energy(value: float) -> str:
     """Joules as "10 Wh"."""
     return ENERGY.show(value)
+
+
+def show_money(value: float) -> str:
+    """Dollars as "0.001 $"."""
+    return MONEY.show(value)
 
 
 def show_price_per_byte(value: float) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fabric.conftest import ROOT, Driver
+from tests.fabric.conftest import ROOT
 from tierflow.rig import Rig
 from tierflow.runtime import launch
 from tierflow.runtime.record import FabricRecord

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from tierflow.cost import RAW, Call, Codec, Input, Profile, Profiles, Queue, Variant
 from tierflow.errors import NoPlacement
+from tierflow.planning import Policy
 from tierflow.planning.account import Made, Observed
 from tierflow.planning.choose import choose
 from tierflow.planning.explanation import Explanation
-from tierflow.planning.policy import METRICS, Policy
 from tierflow.planning.rank import rank
 from tierflow.testing.strategies import cluster_specs
-from tierflow.topology import Topology
+from tierflow.topology import METRICS, Topology
 from tierflow.topology.column import Value
 from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
 

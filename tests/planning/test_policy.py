@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
+from hypothesis import given
 
 from tierflow.errors import OptionError
-from tierflow.planning.policy import Policy
+from tierflow.planning import Policy
+from tierflow.testing.strategies import policy_specs
+from tierflow.topology import PolicySpec
 
 
 def test_a_policy_is_written_as_people_write_quantities() -> None:
@@ -55,3 +61,33 @@ def test_what_is_wrong_says_what_would_be_right(option: str, value: object, sent
     with pytest.raises(OptionError) as caught:
         Policy.of(**{option: value})
     assert str(caught.value).startswith(sentence)
+
+
+def test_a_policy_goes_over_a_default_option_by_option() -> None:
+    fabric = Policy.of(minimise="money", deadline="1 s", stay="site")
+    function = Policy.of(deadline="50 ms", order="edge")
+    call = Policy.of(minimise="latency", margin=0)
+    merged = call.over(function.over(fabric))
+    assert merged == Policy(deadline=0.05, stay="site", order=("edge",))
+    assert merged.asks == {"weights", "deadline", "stay", "order", "margin"}
+    assert Policy().over(fabric) == fabric
+    assert function.without(["deadline"]).over(fabric).deadline == 1.0
+    assert Policy(deadline=2.0).over(fabric).deadline == 2.0
+
+
+@given(a=policy_specs(), b=policy_specs(), c=policy_specs())
+def test_it_does_not_matter_in_which_order_three_are_laid_over_one_another(
+    a: PolicySpec, b: PolicySpec, c: PolicySpec
+) -> None:
+    call, function, fabric = (Policy.of(**spec.given) for spec in (a, b, c))
+    merged = call.over(function).over(fabric)
+    assert merged == call.over(function.over(fabric)) == Policy.of(**(c.given | b.given | a.given))
+
+
+def test_money_may_be_text() -> None:
+    assert Policy.of(budget="0.001 $") == Policy.of(budget=0.001)
+
+
+def test_the_policy_needs_no_numpy() -> None:
+    code = "import sys, tierflow.planning; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -70,6 +70,21 @@ def split(pair: tuple[int, int]) -> tuple[int, int]:
     return pair
 
 
+@tierflow.task
+def detect(frame: bytes) -> str:
+    return "large"
+
+
+@detect.variant(accuracy=0.5)
+def detect_tiny(frame: bytes) -> str:
+    return "tiny"
+
+
+@detect.variant(accuracy=0.9, tier="device")
+def detect_small(frame: bytes) -> str:
+    return "small"
+
+
 class Outer:
     @staticmethod
     @tierflow.task

@@ -6,6 +6,9 @@ import pytest
 from ray._common.ray_option_utils import actor_options, task_options
 
 import tierflow
+import tierflow.testing
+from tierflow.planning import Policy
+from tierflow.sdk import fabric
 from tierflow.sdk.options import ACTOR_OPTIONS, TASK_OPTIONS, Options
 
 
@@ -25,6 +28,15 @@ def nothing() -> None: ...
         ({"memory": -1}, "memory=-1 is no amount; write a number of bytes, 0 or more"),
         ({"resources": {"CPU": 1}}, "resources has 'CPU'; write num_cpus=1 beside it"),
         ({"resources": 1}, "resources=1 is no mapping"),
+        ({"deadline": "50"}, "nothing: deadline='50' is no value for it; write it like '50 ms'"),
+        ({"minimise": "speed"}, "minimise='speed' is no value for it; write one of latency, energy, money, bytes"),
+        ({"stay": "home"}, "stay='home' is no value for it; write 'device' or 'site'"),
+        ({"accuracy": 2}, "accuracy=2 is no value for it; write a share from 0 to 1"),
+        ({"order": ["edge", "edge"]}, r"order=\['edge', 'edge'\] is no value for it; write the tiers, best first"),
+        ({"dedline": "1 s"}, "a task has no option 'dedline'; did you mean 'deadline'?"),
+        ({"deadline": "1 s", "scheduling_strategy": "SPREAD"}, "it has both a policy and scheduling_strategy; take"),
+        ({"tier": ("edge", "cloud"), "order": "cloud"}, "are both an order of preference; write tier for where"),
+        ({"tier": "edge", "order": "cloud"}, "it may run on tier edge only, which order=.* does not name"),
         ({"tier": "edge", "scheduling_strategy": "SPREAD"}, "it has both a place and scheduling_strategy"),
     ],
 )
@@ -58,3 +70,42 @@ def test_later_options_go_over_earlier_ones() -> None:
     assert (second.tiers, second.site) == (("edge", "cloud"), None)
     assert second.request().resources == {"CPU": 2, "memory": 10}
     assert second.for_ray() == {"num_cpus": 2, "memory": 10}
+
+
+def test_a_policy_holds_what_was_given_and_none_takes_one_back() -> None:
+    first = Options("actor", "f").with_({"minimise": "latency", "deadline": "50 ms", "stay": "site"})
+    assert first.policy == Policy(deadline=0.05, stay="site")
+    assert first.policy.asks == {"weights", "deadline", "stay"}
+    second = first.with_({"deadline": None, "order": ["edge", "cloud"], "budget": None})
+    assert second.policy.asks == {"weights", "stay", "order"}
+    assert second.with_({"minimise": None}).policy.asks == {"stay", "order"}
+    assert Options("task", "f").with_({"tier": "edge"}).policy.asks == set()
+
+
+def test_the_work_carries_what_was_asked() -> None:
+    task = tierflow.task(deadline="50 ms", minimise={"money": 2})(nothing)
+    assert task._work.policy == Policy((("money", 2.0),), 0.05)
+    assert task.options(deadline=None, stay="device")._work.policy == Policy((("money", 2.0),), stay="device")
+    assert tierflow.task(nothing)._work.policy == Policy()
+    actor = tierflow.actor(order="edge", margin=1.6)(type("C", (), {}))
+    assert actor._work.policy == Policy(order=("edge",), margin=1.6)
+
+
+def test_options_that_only_say_less_together_are_no_contradiction() -> None:
+    Options("task", "f").with_({"node": "gw-1", "order": "edge", "deadline": "1 s"})
+    Options("task", "f").with_({"tier": ("edge", "cloud"), "deadline": "1 s", "label_selector": {"a": "b"}})
+    Options("task", "f").with_({"scheduling_strategy": "DEFAULT", "deadline": "1 s"})
+
+
+def test_a_program_says_its_own_policy() -> None:
+    with tierflow.testing.fabric():
+        try:
+            tierflow.init(policy={"minimise": "money", "deadline": "1 s"})
+            assert fabric.program_policy() == Policy((("money", 1.0),), 1.0)
+            with pytest.raises(tierflow.OptionError, match="dedline: a policy has no such option"):
+                tierflow.init(policy={"dedline": "2 s"})
+            tierflow.init()
+            assert fabric.program_policy().deadline == 1.0
+        finally:
+            tierflow.init(policy={})
+        assert fabric.program_policy().asks == set()

@@ -22,6 +22,10 @@ def frames(n: int) -> Iterator[bytes]: ...
 @tierflow.task
 async def stream(n: int) -> AsyncIterator[bytes]:
     yield b""
+@detect.variant(accuracy=0.9, num_cpus=1)
+def small(frame: bytes, limit: float = 0.5) -> list[str]: ...
+@tierflow.task(deadline="50 ms", minimise={"latency": 1, "money": 50}, stay="site", order=("edge", "cloud"))
+def kept(frame: bytes) -> int: ...
 
 reveal_type(detect(b""))
 reveal_type(detect.remote(b"", limit=0.1))
@@ -31,6 +35,8 @@ reveal_type(tierflow.get(fetch.remote("x")))
 reveal_type(frames.remote(3))
 reveal_type(stream.remote(3))
 reveal_type(detect.remote(fetch.remote("x")))
+reveal_type(small.remote(b"", limit=0.1))
+reveal_type(kept.remote(b""))
 reveal_type(tierflow.get([tuned.remote(b"")]))
 
 class Plain:
@@ -65,6 +71,16 @@ Model.remote("x")  # wrong
 Bare.remote("x")  # wrong
 Bare.options(num_cpus=1).remote("x")  # wrong
 tierflow.task(tier=3)  # wrong
+tierflow.task(stay="home")  # wrong
+tierflow.task(minimise="speed")  # wrong
+tierflow.actor(deadline=[1])  # wrong
+detect.variant()  # wrong
+detect.variant(accuracy="high")  # wrong
+small.remote(3)  # wrong
+@detect.variant(accuracy=0.9)  # wrong
+def other(frame: bytes) -> list[str]: ...
+@detect.variant(accuracy=0.9)  # wrong
+def another(frame: bytes, limit: float = 0.5) -> int: ...
 """
 
 REVEALED = [
@@ -76,6 +92,8 @@ REVEALED = [
     "ObjectRefGenerator[bytes]",
     "ObjectRefGenerator[bytes]",
     "ObjectRef[list[str]]",
+    "ObjectRef[list[str]]",
+    "ObjectRef[int]",
     "list[int]",
     "Plain",
     "Handle[Plain]",

@@ -8,7 +8,7 @@ what was seen into conditions.
 from __future__ import annotations
 
 from tierflow.cost.attribution import Dispatch, Outcome, attribute
-from tierflow.cost.call import Call, Input, Stay, Variant
+from tierflow.cost.call import Call, Input, Variant
 from tierflow.cost.codec import RAW, Codec
 from tierflow.cost.estimate import Estimate, Unit
 from tierflow.cost.prediction import Prediction, predict
@@ -30,7 +30,6 @@ __all__ = [
     "Profile",
     "Profiles",
     "Queue",
-    "Stay",
     "Transfer",
     "Unit",
     "Variant",

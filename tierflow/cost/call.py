@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from tierflow.cost.codec import RAW, Codec
+from tierflow.topology import Stay
 
-__all__ = ["Call", "Input", "Stay", "Variant"]
-
-Stay = Literal["device", "site"]
+__all__ = ["Call", "Input", "Variant"]
 
 
 @dataclass(frozen=True, slots=True)

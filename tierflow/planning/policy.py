@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, get_args
 
-from tierflow.cost.call import Stay
 from tierflow.errors import OptionError
-from tierflow.units import duration, energy, show_bytes, show_duration, show_energy, size
+from tierflow.topology import METRICS, Metric, Stay
+from tierflow.units import duration, energy, money, show_bytes, show_duration, show_energy, size
 
-__all__ = ["METRICS", "Metric", "Policy"]
+__all__ = ["POLICY_OPTIONS", "Policy"]
 
-Metric = Literal["latency", "energy", "money", "bytes"]
-"""Seconds from call to result, joules, dollars, bytes that leave a node."""
-METRICS: tuple[Metric, ...] = get_args(Metric)
 _MEND = {
     "minimise": "write one of latency, energy, money, bytes, or a weight for each: {'latency': 1, 'money': 50}",
     "deadline": "write it like '50 ms'",
     "max_bytes": "write it like '1 MB'",
-    "budget": "write dollars, like 0.001",
+    "budget": "write dollars, like 0.001 or '0.001 $'",
     "energy": "write it like '2 J'",
     "stay": "write 'device' or 'site'",
     "order": "write the tiers, best first, like ('edge', 'cloud')",
     "accuracy": "write a share from 0 to 1, like 0.9",
     "margin": "write a number of standard deviations, like 1.6",
 }
+POLICY_OPTIONS = tuple(_MEND)
+"""The options that a policy is written with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,8 @@ class Policy:
     `energy` (joules, modelled) bound what one call may take, by `margin` standard deviations. `stay` forbids inputs
     to leave their device or site. Of two tiers in `order` the first wins whatever it costs, and tiers that are not in
     it come last. `accuracy` is the least a variant must have; None admits only the function that was called.
+
+    `given` are the fields that were asked for although their value is the default, so that `over` knows them.
     """
 
     weights: tuple[tuple[Metric, float], ...] = (("latency", 1.0),)
@@ -47,6 +48,7 @@ class Policy:
     order: tuple[str, ...] = ()
     accuracy: float | None = None
     margin: float = 0.0
+    given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     @classmethod
     def of(cls, **given: Any) -> Policy:
@@ -63,7 +65,26 @@ class Policy:
                 values["weights" if name == "minimise" else name] = _READ[name](value)
             except (ValueError, TypeError, KeyError) as error:
                 raise OptionError(name, f"{value!r} is not one", _MEND[name]) from error
-        return cls(**values)
+        return cls(**values, given=frozenset(values))
+
+    def over(self, default: Policy) -> Policy:
+        """This policy, with what it does not ask for as the default has it: call over function over fabric."""
+        if not default.asks:
+            return self
+        mine = self.asks
+        return replace(default, **{name: getattr(self, name) for name in mine}, given=default.given | mine)
+
+    def without(self, options: Iterable[str]) -> Policy:
+        """This policy as if these options had not been asked for."""
+        names = {"weights" if name == "minimise" else name for name in options}
+        defaults: dict[str, Any] = {item.name: item.default for item in fields(self) if item.name in names}
+        return replace(self, **defaults, given=self.given - names) if names else self
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """The names of the fields that were asked for: those that were given, and all that differ from the default."""
+        own = (item for item in fields(self) if item.name != "given")
+        return self.given | {item.name for item in own if getattr(self, item.name) != item.default}
 
     def weight(self, metric: Metric) -> float:
         """The weight of a metric; 0 for one that is not minimised."""
@@ -113,14 +134,17 @@ def _stay(value: Any) -> Stay:
 
 
 def _order(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(str(tier) for tier in value)
+    tiers = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(tier, str) and tier for tier in tiers) or len(set(tiers)) < len(tiers):
+        raise ValueError(value)
+    return tiers
 
 
 _READ: Mapping[str, Any] = {
     "minimise": _weights,
     "deadline": lambda value: duration(value) if isinstance(value, str) else _amount(value),
     "max_bytes": lambda value: float(size(value)) if isinstance(value, str) else _amount(value),
-    "budget": _amount,
+    "budget": lambda value: money(value) if isinstance(value, str) else _amount(value),
     "energy": lambda value: energy(value) if isinstance(value, str) else _amount(value),
     "stay": _stay,
     "order": _order,

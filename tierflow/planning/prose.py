@@ -10,8 +10,9 @@ from tierflow.cost.estimate import Estimate
 from tierflow.planning.account import CallRecord, Observed
 from tierflow.planning.comparison import Comparison, key
 from tierflow.planning.plain import PARTS
-from tierflow.planning.policy import Metric, Policy
+from tierflow.planning.policy import Policy
 from tierflow.planning.rank import Alternative
+from tierflow.topology import Metric
 from tierflow.topology.column import Source
 from tierflow.units import DURATION, ENERGY, show_bytes
 

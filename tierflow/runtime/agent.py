@@ -42,8 +42,8 @@ class Facts:
 class Agent:
     """The agent of the node called `name`.
 
-    With `tell` it watches the node's load from the start. Its methods are called one at a time, on purpose: a speed that
-    is measured while a link is probed is wrong, and the probe too.
+    With `tell` it watches the node's load from the start. Its methods are called one at a time, on purpose: a speed
+    that is measured while a link is probed is wrong, and the probe too.
     """
 
     def __init__(self, name: str, tell: Tell | None = None) -> None:

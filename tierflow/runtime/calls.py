@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
 import ray
 
 from tierflow.errors import FabricError
-from tierflow.planning import Eligible, eligible, no_placement
+from tierflow.planning import Eligible, Policy, eligible, no_placement
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.flows import ActorNode, TaskNode
@@ -35,9 +35,11 @@ class RayFabric:
 
     What Ray needs to start a work is made once and kept on the work. Each call looks only at a clock; once a second
     the request is checked against the members, so that what no node can run is refused in place of waiting for ever.
+    `policy` gives what this program's calls are to keep.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Callable[[], Policy] = Policy) -> None:
+        self._policy = policy
         self._membership = Membership(read_members)
         self._cluster = ""
         self._guide: Guide | None = None
@@ -154,7 +156,7 @@ class RayFabric:
             self._membership.forget()
             if self._guide is not None:
                 self._guide.close()
-            self._guide = Guide.open(self._membership.latest().members)
+            self._guide = Guide.open(self._policy, self._membership.latest().members)
             self._cluster = cluster
 
 

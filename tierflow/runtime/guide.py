@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import ray
 
 from tierflow.cost.call import Input, Variant
+from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
-from tierflow.runtime.placing import Flight, Placing, Seen
+from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import Starters
 from tierflow.runtime.weight import weight
@@ -39,19 +41,22 @@ INLINE_TEXT = 1024
 class Guide:
     """The chosen placement of this process's calls."""
 
-    def __init__(self, placing: Placing, sharing: Sharing, members: Sequence[Member]) -> None:
-        self.placing, self._sharing = placing, sharing
+    def __init__(self, sharing: Sharing, program: Callable[[], Policy], members: Sequence[Member]) -> None:
+        self.placing, self._sharing, self._program = sharing.placing, sharing, program
         self._names: dict[str, str] = {}
         self._members: dict[str, Member] = {}
         self.meet(members)
 
     @classmethod
-    def open(cls, members: Sequence[Member]) -> Guide | None:
-        """The guide of this process; None in a cluster that has no registry, where Ray places alone."""
+    def open(cls, program: Callable[[], Policy], members: Sequence[Member]) -> Guide | None:
+        """The guide of this process; None in a cluster that has no registry, where Ray places alone.
+
+        `program` gives the policy of this program, over that of the cluster file.
+        """
         here = ray.get_runtime_context().get_node_id()
         caller = next((member.name for member in members if member.ray_id == here), None)
         sharing = Sharing.open(caller)
-        return None if sharing is None else cls(sharing.placing, sharing, members)
+        return None if sharing is None else cls(sharing, program, members)
 
     def close(self) -> None:
         """Tell nothing more: the process has left the fabric."""
@@ -73,12 +78,15 @@ class Guide:
             ready.skip -= 1
             return ready.start(*args)
         began = monotonic()
-        variants = _variants(work)
+        policy = self._policy(work, ready)
+        works = {_variant(work): work}
+        if policy.accuracy is not None:
+            works.update({_variant(other): other for other in work.variants})
         call, choice = self.placing.choose(
-            tuple(variant for variant, _ in variants), work, self._inputs(args, kwargs), ready.refused
+            tuple(works), work.request, policy, self._inputs(args, kwargs), ready.refused
         )
         self._sharing.wake()
-        chosen = next(other for variant, other in variants if variant.function == choice.function)
+        chosen = next(other for variant, other in works.items() if variant.function == choice.function)
         observed = chosen.observed is not None
         start = self._way(chosen, ready if chosen is work else chosen.ready, choice, observed=observed)
         if not observed:
@@ -120,6 +128,16 @@ class Guide:
     def keeps(self, ref: Any, value: Any) -> None:
         """Take note that a value was put on this node."""
         self.placing.place(ref.binary(), self.placing.caller, weight(value))
+
+    def _policy(self, work: Work, ready: Ready) -> Policy:
+        """What the call keeps: the work's own policy over the program's over the cluster file's."""
+        program = self._program()
+        if ready.policy is None or ready.policy[1] is not program:
+            policy = work.policy.over(program.over(self._sharing.policy))
+            if len(work.request.tiers) > 1 and not policy.order:
+                policy = replace(policy, order=work.request.tiers)
+            ready.policy = policy, program
+        return ready.policy[0]
 
     def _way(self, work: Work, ready: Ready | None, choice: Choice, *, observed: bool) -> Any:
         if ready is None:
@@ -188,6 +206,5 @@ def _is_small(value: Any) -> bool:
     return isinstance(value, SMALL) or (isinstance(value, (str, bytes)) and len(value) <= INLINE_TEXT)
 
 
-def _variants(work: Work) -> tuple[tuple[Variant, Work], ...]:
-    """The functions that can do the job, the one that was called first."""
-    return ((Variant(function_name(work)), work),)
+def _variant(work: Work) -> Variant:
+    return Variant(function_name(work), work.accuracy)

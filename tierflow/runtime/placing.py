@@ -17,15 +17,14 @@ from uuid import uuid4
 from tierflow.cost import IDLE, Call, Input, Profiles, Queue, Transfer, Variant, Watched
 from tierflow.cost.attribution import Outcome, attribute
 from tierflow.cost.transfer import INLINE
+from tierflow.planning import Policy, Request
 from tierflow.planning.account import Made, Observed
 from tierflow.planning.choose import Choice
 from tierflow.planning.decisions import Decisions
 from tierflow.planning.explanation import Explanation
-from tierflow.planning.policy import Policy
 from tierflow.planning.recorder import Recorder
 from tierflow.runtime.news import Sample, Sight, Update, profiled
 from tierflow.runtime.news import seen as after
-from tierflow.runtime.work import Work
 from tierflow.topology import Topology
 from tierflow.topology.conditions import Conditions
 
@@ -93,10 +92,8 @@ class Flight:
 class Placing:
     """The choices of one process, whose node is `caller`."""
 
-    def __init__(
-        self, caller: str, conditions: Conditions, policy: Policy, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.caller, self.policy = caller, policy
+    def __init__(self, caller: str, conditions: Conditions, clock: Callable[[], float] = time.monotonic) -> None:
+        self.caller = caller
         self._conditions, self._clock = conditions, clock
         self._known, self._profiles, self._decisions = Watched(), Profiles(), Decisions()
         self._load: dict[str, Queue] = {}
@@ -115,24 +112,26 @@ class Placing:
         return self._conditions
 
     def choose(
-        self, variants: tuple[Variant, ...], work: Work, inputs: tuple[Input, ...], refused: Mapping[str, str]
+        self,
+        variants: tuple[Variant, ...],
+        request: Request,
+        policy: Policy,
+        inputs: tuple[Input, ...],
+        refused: Mapping[str, str],
     ) -> tuple[Call, Choice]:
-        """The node for a call of a work.
+        """The node for a call.
 
         Args:
             variants: the functions that can do it, the work's own first.
-            work: what is called, with its request and policy.
+            request: what the call asks of a node.
+            policy: what it minimises and keeps.
             inputs: where they are and how large.
             refused: the nodes that cannot run it, with the reason; the same object while it says the same.
 
         Raises:
             NoPlacement: no node can keep what the policy asks.
         """
-        request = work.request
         call = Call(variants, self.caller, inputs, request.resources.get("CPU", 0.0), trips=TRIPS)
-        policy = self.policy
-        if len(request.tiers) > 1 and not policy.order:
-            policy = replace(policy, order=request.tiers)
         with self._lock:
             choice = self._decisions.decide(
                 call, policy, self._conditions, self._profiles, self._load, refused, request.asked

@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from tierflow.planning.policy import Policy
+from tierflow.planning import Policy
 from tierflow.runtime.news import Update, Version
 from tierflow.runtime.placing import Placing
 from tierflow.topology import Topology
@@ -28,8 +28,8 @@ FIRST = 30.0
 class Sharing:
     """This process's exchange with the registry, by a thread of its own."""
 
-    def __init__(self, registry: Any, placing: Placing, version: Version) -> None:
-        self.placing = placing
+    def __init__(self, registry: Any, placing: Placing, policy: Policy, version: Version) -> None:
+        self.placing, self.policy = placing, policy
         self._registry, self._version = registry, version
         self._active = threading.Event()
         self._closed = threading.Event()
@@ -48,9 +48,10 @@ class Sharing:
         conditions = Conditions.of(Topology.of(spec))
         if caller not in conditions.fixed.nodes:
             return None
-        placing = Placing(caller, conditions, Policy())
+        placing = Placing(caller, conditions)
         placing.learn(update)
-        return cls(registry, placing, update.version)
+        policy = Policy() if spec.policy is None else Policy.of(**spec.policy.given)
+        return cls(registry, placing, policy, update.version)
 
     def wake(self) -> None:
         """A call was made: there will be something to tell."""

@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tierflow.planning import Request
+from tierflow.planning import Policy, Request
 
 __all__ = ["Placement", "Ready", "Work"]
+
+
+POLICY = Policy()
+"""What is asked of a placement where nothing is asked."""
 
 
 @dataclass(eq=False, slots=True)
@@ -23,6 +27,7 @@ class Ready:
         refused: the nodes that cannot run it and why.
         skip: how many calls may go where the last one went without another choice.
         calls: for how many calls a node was chosen.
+        policy: what its calls keep, and the default that this was made with.
     """
 
     start: Callable[..., Any]
@@ -33,22 +38,33 @@ class Ready:
     refused: Mapping[str, str] = field(default_factory=dict)
     skip: int = 0
     calls: int = 0
+    policy: tuple[Policy, Policy] | None = None
 
 
 @dataclass(eq=False, slots=True)
 class Work:
     """A task's function or an actor's class as the nodes run it, its request, and its options by Ray's names.
 
-    `raw` is what the user wrote. `observed` is the body that also tells how the call went, where there is one. `ready`
-    is the fabric's own note, so that a second call costs next to nothing.
+    `raw` is what the user wrote. `policy` is what was asked of the placement; what it does not ask for is the
+    fabric's default (`Policy.over`). `accuracy` is how well it does its job (a share, 1 is the best there is), and
+    `others` gives the variants that can do the same job. `observed` is the body that also tells how the call went,
+    where there is one. `ready` is the fabric's own note, so that a second call costs next to nothing.
     """
 
     body: Any
     raw: Any
     request: Request
     options: Mapping[str, Any]
+    policy: Policy = POLICY
+    accuracy: float = 1.0
+    others: Callable[[], tuple[Work, ...]] = field(default=tuple, repr=False)
     observed: Callable[..., Any] | None = None
     ready: Ready | None = field(default=None, repr=False)
+
+    @property
+    def variants(self) -> tuple[Work, ...]:
+        """The others that can do the same job, in order of name; the same tuple until another is made."""
+        return self.others()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,10 @@ from tierflow.sdk.named import Named, is_named
 from tierflow.sdk.options import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tierflow.runtime.handles import FlowNode, Handle
+    from tierflow.topology import Metric, Stay
 
 __all__ = ["Actor", "actor"]
 
@@ -83,7 +86,13 @@ class Actor(Named, Generic[P, T]):
     @functools.cached_property
     def _work(self) -> Work:
         request = self._options.request()
-        return Work(actor_body(self._named_raw(), request.title), self.raw, request, self._options.for_ray())
+        return Work(
+            actor_body(self._named_raw(), request.title),
+            self.raw,
+            request,
+            self._options.for_ray(),
+            self._options.policy,
+        )
 
     def _named_raw(self) -> type[T]:
         """The class, under a name that leads to it.
@@ -114,6 +123,15 @@ def actor(
     tier: str | tuple[str, ...] | list[str] | None = None,
     site: str | None = None,
     node: str | None = None,
+    minimise: Metric | Mapping[Metric, float] | None = None,
+    deadline: str | float | None = None,
+    max_bytes: str | float | None = None,
+    budget: str | float | None = None,
+    energy: str | float | None = None,
+    stay: Stay | None = None,
+    order: str | tuple[str, ...] | list[str] | None = None,
+    accuracy: float | None = None,
+    margin: float | None = None,
     name: str | None = None,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
@@ -127,8 +145,14 @@ def actor(kind: Any = None, /, **options: Any) -> Any:
     Args:
         kind: a class; its methods may be `async def` and generators.
         options: `tier` (one, or several in order of preference), `site` and `node` say where it may live; without
-            them any node will do. All others are Ray's, by Ray's names and with Ray's meaning: `name` (for
-            `ray.get_actor`), `num_cpus`, `max_restarts`, `max_concurrency`, `lifetime`, `get_if_exists`...
+            them any node will do. The policy says what the fabric chooses by: `minimise` (latency, energy, money or
+            bytes, or a weight for each), `order` (tiers, the best first), and what one call must keep: `deadline`
+            ("50 ms"), `max_bytes` ("1 MB"), `budget` (dollars), `energy` ("2 J"), `stay` ("device" or "site": what
+            its inputs may not leave), `margin` (standard deviations to stay clear of those
+            bounds).
+            What is not said here or with `.options()` is as `init` and the cluster file say. All others are Ray's, by
+            Ray's names and with Ray's meaning: `name` (for `ray.get_actor`), `num_cpus`, `max_restarts`,
+            `max_concurrency`, `lifetime`, `get_if_exists`...
 
     Raises:
         OptionError: an option that does not exist, or a value it can't have.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
-from tierflow.runtime.work import Placement, Work
+from tierflow.planning import Policy
+from tierflow.runtime.work import POLICY, Placement, Work
 from tierflow.topology import Member
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "leave",
     "nodes",
     "placement",
+    "program_policy",
     "put",
     "traffic",
     "wait",
@@ -63,6 +65,7 @@ class Fabric(Protocol):
 
 _open: list[Fabric] = []
 _ray: list[Fabric] = []
+_policy = POLICY
 
 
 def current() -> Fabric:
@@ -72,7 +75,7 @@ def current() -> Fabric:
     if not _ray:
         from tierflow.runtime.calls import RayFabric
 
-        _ray.append(RayFabric())
+        _ray.append(RayFabric(program_policy))
     return _ray[0]
 
 
@@ -86,19 +89,31 @@ def leave(fabric: Fabric) -> None:
     _open.remove(fabric)
 
 
-def init(address: str | None = None, **options: Any) -> None:
+def program_policy() -> Policy:
+    """What `init` said this program's calls are to keep, over the policy of the cluster file; nothing otherwise."""
+    return _policy
+
+
+def init(address: str | None = None, *, policy: Mapping[str, Any] | None = None, **options: Any) -> None:
     """Join a running fabric: at `address`, or the one of RAY_ADDRESS, or the one of this machine.
 
     Calls do this by themselves; it is for naming an address, and for Ray's own options (`namespace`, `runtime_env`,
     `log_to_driver`...). It never starts a cluster. In an open `tierflow.testing.fabric` there is nothing to join.
 
+    `policy` is what the calls of this process keep where neither the call nor its function says it: the options of a
+    policy by name (see `task`), over those of the cluster file. None leaves it as it is, ``{}`` takes it back.
+
     Raises:
         FabricError: there is no fabric to join, or it does not let this process in.
+        OptionError: a policy with an option that does not exist, or a value it can't have.
     """
+    global _policy
+    chosen = _policy if policy is None else Policy.of(**policy)
     if not _open:
         from tierflow.runtime.calls import connect
 
         connect(address, **options)
+    _policy = chosen
 
 
 @overload

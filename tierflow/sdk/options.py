@@ -1,4 +1,4 @@
-"""What a decorator and `.options()` take: where to run in tierflow's words, everything else by Ray's names."""
+"""What a decorator and `.options()` take: place and policy in tierflow's words, everything else by Ray's names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from tierflow.errors import OptionError
-from tierflow.planning import Request
+from tierflow.planning import POLICY_OPTIONS, Policy, Request
 
 __all__ = ["ACTOR_OPTIONS", "TASK_OPTIONS", "Kind", "Options"]
 
@@ -62,28 +62,33 @@ ACTOR_OPTIONS = _SHARED | frozenset(
 )
 """Ray's options of an actor by name."""
 _PLACE = ("tier", "site", "node")
+_OURS = frozenset({*_PLACE, *POLICY_OPTIONS})
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Checked options of one handle: the tiers in order of preference, a site, a node, and Ray's own by Ray's names."""
+    """Checked options of one handle: the tiers in order of preference, a site, a node, a policy, and Ray's own.
+
+    `policy` holds what was asked for; `ray` is by Ray's names.
+    """
 
     kind: Kind
     subject: str
     tiers: tuple[str, ...] = ()
     site: str | None = None
     node: str | None = None
+    policy: Policy = field(default_factory=Policy)
     ray: Mapping[str, Any] = field(default_factory=dict)
 
     def with_(self, given: Mapping[str, Any]) -> Options:
-        """These options with the given ones over them; what is not given stays, a place given as None is taken back.
+        """These options with the given ones over them; what is not given stays, None takes back.
 
         Raises:
-            OptionError: an option that does not exist, or a value of the wrong type.
+            OptionError: an option that does not exist, a value of the wrong type, or two that contradict each other.
         """
         known = TASK_OPTIONS if self.kind == "task" else ACTOR_OPTIONS
         for name in given:
-            if name not in known and name not in _PLACE:
+            if name not in known and name not in _OURS:
                 raise self._unknown(name, known)
         for name in ("num_cpus", "num_gpus", "memory"):
             self._check_amount(name, given.get(name))
@@ -93,9 +98,11 @@ class Options:
             tiers=self._tiers(given["tier"]) if "tier" in given else self.tiers,
             site=self._name("site", given["site"]) if "site" in given else self.site,
             node=self._name("node", given["node"]) if "node" in given else self.node,
-            ray={**self.ray, **{name: value for name, value in given.items() if name not in _PLACE}},
+            policy=self._policy({name: value for name, value in given.items() if name in POLICY_OPTIONS}),
+            ray={**self.ray, **{name: value for name, value in given.items() if name not in _OURS}},
         )
         options._check_place()
+        options._check_policy()
         return options
 
     def request(self) -> Request:
@@ -121,7 +128,7 @@ class Options:
         return {name: value for name, value in self.ray.items() if name not in taken and value is not None}
 
     def _unknown(self, name: str, known: frozenset[str]) -> OptionError:
-        public = sorted([*_PLACE, *(option for option in known if not option.startswith("_"))])
+        public = sorted([*_OURS, *(option for option in known if not option.startswith("_"))])
         close = get_close_matches(name, public, n=1)
         mend = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(public)}"
         return OptionError(self.subject, f"a {self.kind} has no option {name!r}", mend)
@@ -137,6 +144,15 @@ class Options:
             f"tier={value!r} is no tier",
             "write tier='edge', or several in order of preference: tier=('edge', 'cloud')",
         )
+
+    def _policy(self, given: Mapping[str, Any]) -> Policy:
+        asked = {name: value for name, value in given.items() if value is not None}
+        try:
+            policy = Policy.of(**asked)
+        except OptionError as error:
+            problem = f"{error.name}={asked[error.name]!r} is no value for it"
+            raise OptionError(self.subject, problem, error.mend) from error
+        return policy.over(self.policy.without(given.keys() - asked.keys()))
 
     def _name(self, option: str, value: object) -> str | None:
         if value is None or (isinstance(value, str) and value):
@@ -163,3 +179,25 @@ class Options:
         for other in ("scheduling_strategy", "placement_group", "fallback_strategy"):
             if (self.tiers or self.site or self.node) and self.ray.get(other) not in (None, "default", "DEFAULT"):
                 raise OptionError(self.subject, f"it has both a place and {other}", "say where it runs in one way only")
+
+    def _check_policy(self) -> None:
+        asks = self.policy.asks
+        for other in ("scheduling_strategy", "placement_group", "fallback_strategy"):
+            if asks and self.ray.get(other) not in (None, "default", "DEFAULT"):
+                raise OptionError(
+                    self.subject,
+                    f"it has both a policy and {other}",
+                    f"take {other} away, and the fabric chooses by the policy; or let Ray choose, without one",
+                )
+        if len(self.tiers) > 1 and self.policy.order:
+            raise OptionError(
+                self.subject,
+                f"tier={self.tiers!r} and order={self.policy.order!r} are both an order of preference",
+                "write tier for where it may run at all, or order for what to prefer",
+            )
+        if len(self.tiers) == 1 and self.policy.order and self.tiers[0] not in self.policy.order:
+            raise OptionError(
+                self.subject,
+                f"it may run on tier {self.tiers[0]} only, which order={self.policy.order!r} does not name",
+                "leave one of the two out",
+            )

@@ -13,11 +13,13 @@ from tierflow.sdk import fabric
 from tierflow.sdk.body import BODY, OBSERVED, observed_body, task_body
 from tierflow.sdk.named import Named
 from tierflow.sdk.options import Options
+from tierflow.sdk.variants import Variants, check_variant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from tierflow.runtime.handles import FlowNode, ObjectRef, ObjectRefGenerator
+    from tierflow.topology import Metric, Stay
 
 __all__ = ["Task", "task"]
 
@@ -34,9 +36,10 @@ class Task(Named, Generic[P, R]):
 
     raw: Callable[P, R]
     """The function as it was written."""
+    _variants: Variants
 
-    def __init__(self, raw: Callable[P, R], options: Options, origin: Task[P, R] | None = None) -> None:
-        self._fill(raw, options, origin)
+    def __init__(self, raw: Callable[P, R], options: Options, accuracy: float = 1.0) -> None:
+        self._fill(raw, options, None, accuracy, Variants(), {})
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function here and now: no fabric, no copy of the arguments."""
@@ -100,7 +103,29 @@ class Task(Named, Generic[P, R]):
         """
         if "max_calls" in options:
             raise OptionError(self.__qualname__, "max_calls is fixed with the task", "give it to the decorator")
-        return Task(self.raw, self._options.with_(options), self._origin or self)
+        made = Task.__new__(type(self))
+        later = {**self._later, **options}
+        made._fill(self.raw, self._options.with_(options), self._origin or self, self._accuracy, self._variants, later)
+        return made
+
+    def variant(self, *, accuracy: float, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
+        """Make a function a variant of this task: another way to do the same job, such as a smaller model.
+
+            @detect.variant(accuracy=0.9)
+            def detect_small(frame): ...
+
+        A call of the task that says how accurate is enough, ``detect.options(accuracy=0.85).remote(frame)``, may run
+        either. Options of `.options()` hold for whatever runs. The variant is an ordinary task too.
+
+        Args:
+            accuracy: how well it does the job, as a share; the task itself, 1, is what that is held against.
+            **options: the variant's own; see `task`.
+
+        Raises:
+            OptionError: an option that does not exist or a value it can't have, or a function that does not take the
+                same parameters.
+        """
+        return functools.partial(self._with_variant, accuracy, options)
 
     def bind(self, *args: Any, **kwargs: Any) -> FlowNode:
         """Add a call to a flow: a node of a Ray DAG, that other nodes take as argument."""
@@ -121,18 +146,39 @@ class Task(Named, Generic[P, R]):
 
     @functools.cached_property
     def _work(self) -> Work:
-        options = self._options.for_ray()
-        observed = self._observed if options.get("num_returns") in (None, 1) else None
-        return Work(self._body, self.raw, self._options.request(), options, observed)
+        options = self._options
+        given, rivals = options.for_ray(), self._variants.works(self._later)
+        observed = self._observed if given.get("num_returns") in (None, 1) else None
+        return Work(self._body, self.raw, options.request(), given, options.policy, self._accuracy, rivals, observed)
+
+    def _with_variant(self, accuracy: float, options: dict[str, Any], function: Callable[P, R]) -> Task[P, R]:
+        task = _task(options, function)
+        check_variant(function, accuracy, self.raw)
+        task._accuracy = accuracy
+        self._variants.add(task)
+        return task
 
     def _content(self) -> tuple[Any, ...]:
-        return (self.raw if self._origin is None else None), self._options, self._origin
+        if self._origin is None:
+            return self.raw, self._options, None, self._accuracy, self._variants, {}
+        return None, self._options, self._origin, self._accuracy, None, self._later
 
-    def _fill(self, raw: Callable[P, R] | None, options: Options, origin: Task[P, R] | None) -> None:
-        if raw is None and origin is not None:
-            raw = origin.raw
+    def _fill(
+        self,
+        raw: Callable[P, R] | None,
+        options: Options,
+        origin: Task[P, R] | None,
+        accuracy: float,
+        variants: Variants | None,
+        later: Mapping[str, Any],
+    ) -> None:
+        # A handle that `.options()` made is the origin's function and shares its variants.
+        if origin is not None:
+            raw, variants = origin.raw, origin._variants
         assert raw is not None
+        assert variants is not None
         self.raw, self._options, self._origin = raw, options, origin
+        self._accuracy, self._variants, self._later = accuracy, variants, later
         functools.update_wrapper(self, raw)
 
 
@@ -144,6 +190,15 @@ def task(
     tier: str | tuple[str, ...] | list[str] | None = None,
     site: str | None = None,
     node: str | None = None,
+    minimise: Metric | Mapping[Metric, float] | None = None,
+    deadline: str | float | None = None,
+    max_bytes: str | float | None = None,
+    budget: str | float | None = None,
+    energy: str | float | None = None,
+    stay: Stay | None = None,
+    order: str | tuple[str, ...] | list[str] | None = None,
+    accuracy: float | None = None,
+    margin: float | None = None,
     name: str | None = None,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
@@ -157,9 +212,14 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Args:
         function: a function, `async def`, generator or asynchronous generator.
         options: `tier` (one, or several in order of preference), `site` and `node` say where it may run; without
-            them any node will do. `name` is shown in the dashboard after the tier. All others are Ray's, by Ray's
-            names and with Ray's meaning: `num_cpus` (1), `num_gpus`, `memory` (bytes), `resources`, `max_retries`,
-            `num_returns`, `runtime_env`...
+            them any node will do. The policy says what the fabric chooses by: `minimise` (latency, energy, money or
+            bytes, or a weight for each), `order` (tiers, the best first), and what one call must keep: `deadline`
+            ("50 ms"), `max_bytes` ("1 MB"), `budget` (dollars), `energy` ("2 J"), `stay` ("device" or "site": what
+            its inputs may not leave), `accuracy` (the least share that a variant may have; without it only the
+            function itself runs), `margin` (standard deviations to stay clear of those bounds).
+            What is not said here or with `.options()` is as `init` and the cluster file say. `name` is shown in the
+            dashboard after the tier. All others are Ray's, by Ray's names and with Ray's meaning: `num_cpus` (1),
+            `num_gpus`, `memory` (bytes), `resources`, `max_retries`, `num_returns`, `runtime_env`...
 
     Raises:
         OptionError: an option that does not exist, or a value it can't have.

@@ -6,9 +6,9 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from tierflow.topology import ClusterSpec, LinkSpec, NodeSpec, PowerSpec, ReverseSpec
+from tierflow.topology import METRICS, ClusterSpec, LinkSpec, NodeSpec, PolicySpec, PowerSpec, ReverseSpec
 
-__all__ = ["cluster_specs", "link_specs", "node_specs"]
+__all__ = ["cluster_specs", "link_specs", "node_specs", "policy_specs"]
 
 _RADIOS: st.SearchStrategy[Literal["wired", "wifi", "lte", "lora"]] = st.sampled_from(("wired", "wifi", "lte", "lora"))
 _prices = st.sampled_from((0.0, 9e-11)) | st.floats(0.0, 1e-8)
@@ -57,6 +57,24 @@ def link_specs(draw: st.DrawFn, source: str, target: str, both: bool = True) -> 
     )
 
 
+def policy_specs(tiers: tuple[str, ...] = ("device", "edge", "cloud")) -> st.SearchStrategy[PolicySpec]:
+    """Policies that say anything or nothing; `PolicySpec.given` are the options of the same for a task."""
+    weights = st.dictionaries(st.sampled_from(METRICS), st.floats(0.01, 100.0), min_size=1)
+    orders = st.lists(st.sampled_from(tiers), min_size=1, unique=True).map(tuple)
+    return st.builds(
+        PolicySpec,
+        minimise=st.none() | st.sampled_from(METRICS) | weights,
+        deadline=st.none() | st.floats(1e-3, 100.0),
+        max_bytes=st.none() | st.integers(0, 10**8),
+        budget=st.none() | st.floats(0.0, 1.0),
+        energy=st.none() | st.floats(0.0, 1e3),
+        stay=st.sampled_from((None, "site", "device")),
+        order=st.none() | orders,
+        accuracy=st.none() | st.floats(0.0, 1.0),
+        margin=st.none() | st.floats(0.0, 3.0),
+    )
+
+
 @st.composite
 def cluster_specs(draw: st.DrawFn, most_sites: int = 3, most_devices: int = 3) -> ClusterSpec:
     """Rigs of one cloud site and up to `most_sites` edge sites with up to `most_devices` devices each.
@@ -81,4 +99,5 @@ def cluster_specs(draw: st.DrawFn, most_sites: int = 3, most_devices: int = 3) -
         sites=tuple(draw(st.sampled_from(((), tuple(joined), (*joined, "backbone"))))),
         nodes=tuple(draw(st.permutations(nodes))),
         links=tuple(draw(link_specs(*pair)) for pair in ends),
+        policy=draw(st.none() | policy_specs()),
     )

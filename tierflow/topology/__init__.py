@@ -16,9 +16,11 @@ from tierflow.topology.link import Link, LinkSpec, Radio, ReverseSpec
 from tierflow.topology.load import load, parse
 from tierflow.topology.member import Member
 from tierflow.topology.node import NODE, SITE, TIER, NodeSpec, PowerSpec
+from tierflow.topology.policy import METRICS, Metric, PolicySpec, Stay
 from tierflow.topology.spec import ClusterSpec
 
 __all__ = [
+    "METRICS",
     "NODE",
     "SITE",
     "TIER",
@@ -27,11 +29,14 @@ __all__ = [
     "Link",
     "LinkSpec",
     "Member",
+    "Metric",
     "NodeSpec",
+    "PolicySpec",
     "PowerSpec",
     "Radio",
     "ReverseSpec",
     "Route",
+    "Stay",
     "Topology",
     "describe",
     "dump",

@@ -13,6 +13,7 @@ from typing import Any
 from tierflow.topology.graph import Topology
 from tierflow.topology.link import Link
 from tierflow.topology.node import NodeSpec
+from tierflow.topology.policy import PolicySpec
 from tierflow.topology.spec import ClusterSpec
 from tierflow.units import show_rate
 
@@ -57,6 +58,7 @@ class Description:
     nodes: tuple[NodeSpec, ...]
     links: tuple[Link, ...]
     routes: tuple[Route, ...]
+    policy: PolicySpec | None
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,6 +66,7 @@ class Description:
         values = {name: getattr(self, name) for name in self.__slots__}
         values["nodes"] = [node.model_dump(mode="json") for node in self.nodes]
         values["links"] = [asdict(link) for link in self.links]
+        values["policy"] = self.policy.model_dump(mode="json", exclude_none=True) if self.policy else None
         values["routes"] = [asdict(route) for route in self.routes]
         return values
 
@@ -80,6 +83,7 @@ def describe(spec: ClusterSpec, cores: float | None = None) -> Description:
         nodes=spec.nodes,
         links=topology.links,
         routes=tuple(_routes(topology)),
+        policy=spec.policy,
         warnings=tuple(_warnings(spec, topology, cores)),
     )
 

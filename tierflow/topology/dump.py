@@ -8,9 +8,10 @@ import yaml
 from pydantic import BaseModel
 
 from tierflow import units
+from tierflow.topology.policy import PolicySpec
 from tierflow.topology.spec import ClusterSpec
 
-__all__ = ["dump"]
+__all__ = ["dump", "policy_as_written"]
 
 _WRITERS = {
     "rate": units.RATE,
@@ -21,6 +22,10 @@ _WRITERS = {
     "idle": units.POWER,
     "busy": units.POWER,
     "battery": units.ENERGY,
+    "deadline": units.DURATION,
+    "max_bytes": units.DECIMAL_SIZE,
+    "budget": units.MONEY,
+    "energy": units.ENERGY,
 }
 
 
@@ -52,8 +57,22 @@ def dump(spec: ClusterSpec) -> str:
     written["nodes"] = [_written(node, units.PRICE_PER_SECOND) for node in spec.nodes]
     if spec.links:
         written["links"] = [_written(link, units.PRICE_PER_BYTE) for link in spec.links]
+    if spec.policy is not None:
+        written["policy"] = policy_as_written(spec.policy)
     text: str = yaml.dump(written, Dumper=_Dumper, sort_keys=False, width=1_000_000)
     return text
+
+
+def policy_as_written(policy: PolicySpec) -> dict[str, Any]:
+    """What the policy says, in the words of the file."""
+    row = _written(policy, units.MONEY)
+    if policy.minimise is not None:
+        ((first, weight), *others) = policy.minimise
+        weights: dict[str, Any] = {metric: _number(value) for metric, value in policy.minimise}
+        row["minimise"] = first if weight == 1 and not others else _Row(weights)
+    if policy.order is not None:
+        row["order"] = _Names(policy.order)
+    return row
 
 
 def _written(model: BaseModel, price: units.Quantity) -> _Row:
@@ -69,5 +88,9 @@ def _written(model: BaseModel, price: units.Quantity) -> _Row:
         elif quantity := price if name == "price" else _WRITERS.get(name):
             row[key] = quantity.write(value)
         else:
-            row[key] = int(value) if isinstance(value, float) and value.is_integer() else value
+            row[key] = _number(value)
     return row
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -14,7 +14,20 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 from tierflow import units
 from tierflow.errors import UnitError
 
-__all__ = ["AS_WRITTEN", "Bytes", "Delay", "Joules", "Name", "PricePerByte", "PricePerSecond", "Rate", "Share", "Watts"]
+__all__ = [
+    "AS_WRITTEN",
+    "Bytes",
+    "Delay",
+    "Dollars",
+    "Joules",
+    "Name",
+    "PricePerByte",
+    "PricePerSecond",
+    "Rate",
+    "Share",
+    "Size",
+    "Watts",
+]
 
 AS_WRITTEN = {"as written": True}
 """The validation context of a cluster file: a bare number is no quantity, unless it is 0."""
@@ -41,6 +54,10 @@ Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), _read(units.SHA
 """A share from 0 to below 1."""
 Bytes = Annotated[int, Field(gt=0, le=10**18), _read(units.SIZE, units.size)]
 """Bytes, more than 0."""
+Size = Annotated[int, Field(ge=0, le=10**18), _read(units.SIZE, units.size)]
+"""Bytes, 0 or more."""
+Dollars = Annotated[float, _finite, _read(units.MONEY, units.money)]
+"""Dollars."""
 Watts = Annotated[float, _finite, _read(units.POWER, units.power)]
 """Watts."""
 Joules = Annotated[float, _finite, _read(units.ENERGY, units.energy)]

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tierflow.topology.describe import Description, Route
+from tierflow.topology.dump import policy_as_written
 from tierflow.topology.link import Link
 from tierflow.topology.node import NodeSpec
 from tierflow.units import (
@@ -44,7 +45,17 @@ def _summary(description: Description) -> Text:
     counts = (f"{sum(node.tier == tier for node in description.nodes)} {tier}" for tier in description.tiers)
     text = Text.assemble((description.name, "bold"), f": {_HOSTS[description.hosts]}\n")
     text.append(f"tiers: {' < '.join(counts)}; head: {description.head}; sites: {', '.join(description.sites)}")
+    if description.policy is not None:
+        said = [f"{name} {_words(value)}" for name, value in policy_as_written(description.policy).items()]
+        text.append(f"\npolicy: {', '.join(said) or 'says nothing'}")
     return text
+
+
+def _words(value: object) -> str:
+    """A value of the policy: tiers in order of preference, weights added up, anything else as it is written."""
+    if isinstance(value, tuple):
+        return " > ".join(value)
+    return " + ".join(f"{weight} {name}" for name, weight in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _nodes(description: Description) -> Table:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tierflow.topology.link import LinkSpec, directed
 from tierflow.topology.node import NodeSpec
+from tierflow.topology.policy import PolicySpec
 
 __all__ = ["Fault", "Parts", "first_fault", "guess"]
 
@@ -32,6 +33,7 @@ class Parts:
     sites: tuple[str, ...]
     nodes: tuple[NodeSpec, ...]
     links: tuple[LinkSpec, ...]
+    policy: PolicySpec | None = None
 
 
 def first_fault(parts: Parts) -> Fault | None:
@@ -191,6 +193,16 @@ def _link_values_fit(index: int, link: LinkSpec) -> Iterator[Fault]:
             yield Fault(("links", index, "reverse"), problem, "make 'jitter' at most 'delay'")
 
 
+def _policy_orders_tiers(parts: Parts) -> Iterator[Fault]:
+    order = (parts.policy.order if parts.policy else None) or ()
+    for index, tier in enumerate(order):
+        if tier not in parts.tiers:
+            problem = f"'order' of the policy names '{tier}', which is not one of this file's tiers"
+            yield Fault(("policy", "order", index), problem, guess(tier, parts.tiers))
+    for index, tier in _repeated(order):
+        yield Fault(("policy", "order", index), f"'order' of the policy names '{tier}' twice", "remove one")
+
+
 def _all_reach_all(parts: Parts) -> Iterator[Fault]:
     """On the rig every node must reach every other: each reaches the first, and the first reaches each."""
     if parts.hosts != "rig":
@@ -232,4 +244,5 @@ _RULES = (
     _head_is_reached,
     _links_lead_somewhere,
     _all_reach_all,
+    _policy_orders_tiers,
 )

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from tierflow.errors import ClusterFileError, UnitError
 from tierflow.topology.link import LinkSpec, ReverseSpec
 from tierflow.topology.node import NodeSpec, PowerSpec
+from tierflow.topology.policy import PolicySpec
 from tierflow.topology.rules import guess
 from tierflow.topology.source import Source
 from tierflow.topology.spec import BROKEN_RULE, ClusterSpec
@@ -23,6 +24,7 @@ _MODELS: Mapping[str, type[BaseModel]] = {
     "links": LinkSpec,
     "power": PowerSpec,
     "reverse": ReverseSpec,
+    "policy": PolicySpec,
 }
 _LONGEST = 40
 _WANTED = {

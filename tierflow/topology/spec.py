@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from tierflow.topology.link import LinkSpec
 from tierflow.topology.node import NodeSpec
+from tierflow.topology.policy import PolicySpec
 from tierflow.topology.quantities import Name
 from tierflow.topology.rules import Parts, first_fault
 
@@ -24,7 +25,8 @@ class ClusterSpec(BaseModel):
     `tiers` are ordered, nearest the data first; the head runs on a node of the last one. `hosts` says what the nodes
     are: "rig", hosts on this machine with shaped links; "local", Ray nodes on this machine's own network, without
     privilege and without shaping; "machines", real ones. `sites` may be left out: then they are those of the nodes.
-    A site that only joins others has to be listed. Raises `pydantic.ValidationError`; `load` turns it into a sentence.
+    A site that only joins others has to be listed. `policy` holds where neither a call nor its function says it.
+    Raises `pydantic.ValidationError`; `load` turns it into a sentence.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -35,6 +37,7 @@ class ClusterSpec(BaseModel):
     sites: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     nodes: Annotated[tuple[NodeSpec, ...], Field(strict=False, min_length=1)]
     links: Annotated[tuple[LinkSpec, ...], Field(strict=False)] = ()
+    policy: PolicySpec | None = None
 
     @property
     def head(self) -> NodeSpec:
@@ -44,7 +47,7 @@ class ClusterSpec(BaseModel):
 
     @model_validator(mode="after")
     def _keeps_the_rules(self) -> Self:
-        fault = first_fault(Parts(self.tiers, self.hosts, self.sites, self.nodes, self.links))
+        fault = first_fault(Parts(self.tiers, self.hosts, self.sites, self.nodes, self.links, self.policy))
         if fault is not None:
             raise PydanticCustomError(
                 BROKEN_RULE, "{problem}; {mend}", {"loc": fault.loc, "problem": fault.problem, "mend": fault.mend}
