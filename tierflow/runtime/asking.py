@@ -13,7 +13,7 @@ from typing import Any
 
 from tierflow.cost.call import Call, Input, Variant
 from tierflow.errors import NoPlacement
-from tierflow.planning import Policy, Request
+from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.runtime.placing import Placing
 from tierflow.runtime.weight import weight
@@ -23,6 +23,8 @@ __all__ = ["INLINE_TEXT", "can_choose", "chosen", "error_words", "function_name"
 
 OTHERS = 2
 """How many next best nodes a call may fall back to."""
+OTHERS_OF_ACTOR = 16
+"""The same for what is not started anew at each call: an actor is started again there if its node is lost."""
 INLINE_TEXT = 1024
 """Bytes from which on an argument is an input of its own."""
 
@@ -80,13 +82,14 @@ def chosen(
     return next(other for variant, other in works.items() if variant.function == choice.function), call, choice
 
 
-def next_best(choice: Choice, request: Request) -> tuple[str, ...]:
+def next_best(choice: Choice, work: Work) -> tuple[str, ...]:
     """The nodes that may take the call, in their order, where the chosen one has no free core.
 
     Where that is known to be busy and was chosen all the same, the call is to wait for it; where it seemed idle, others
     use it, and the next best is as good.
     """
-    return choice.next_best(OTHERS) if not choice.waited or len(request.tiers) > 1 else ()
+    most = OTHERS if work.observed is not None else OTHERS_OF_ACTOR
+    return choice.next_best(most) if not choice.waited or len(work.request.tiers) > 1 else ()
 
 
 def error_words(error: Any) -> str:

@@ -86,7 +86,7 @@ class Guide:
             return start(*args, **kwargs)
         ready.calls += 1
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
-        if brief and small:
+        if brief and small and not policy.asked:  # what is to be kept is looked at for each call
             ready.start = self._way(doer, its or doer.ready, choice, observed=False)
             ready.skip = STRIDE - 1
         ref, told = start(*args, **kwargs)
@@ -134,7 +134,7 @@ class Guide:
         if ready is None:
             ways = Starters(work)
             ready = work.ready = Ready(ways.anywhere(), ways)
-        others = next_best(choice, work.request)  # Ray falls back as soon as the node is busy
+        others = next_best(choice, work)  # Ray falls back as soon as the node is busy
         member = self._members[choice.node]
         return ready.ways.on(choice.node, others, member.tier, member.site, observed=observed)
 

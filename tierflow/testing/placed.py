@@ -92,7 +92,7 @@ class Placer:
         size = sum(item.size for item in inputs(values, caller, where))
         policy = kept(work, self._program(), self._cluster)
         doer, call, choice = chosen(placing, work, policy, given, refused)
-        others = next_best(choice, doer.request)
+        others = next_best(choice, doer)
         return Placed(work.request.name, doer, call, choice, others, caller, now, size)
 
     def ran(self, placed: Placed, key: bytes, outcome: Outcome) -> None:
