@@ -92,15 +92,15 @@ def result(with_own: Sequence[Window], without: Sequence[Window], windows: int, 
     agents = [share for name, share in cores.items() if name != REGISTRY]
     met = bool(agents) and own.value <= TRAFFIC_BAR and all(share.value < CORE_BAR for share in agents)
     figures = [
-        Figure.of("idle node, tierflow's own: traffic", _times(own, 8e-3), "kbit/s"),
-        Figure.of("idle node, with tierflow: traffic", _times(worth(all_), 8e-3), "kbit/s"),
-        Figure.of("idle node, Ray alone: traffic", _times(worth(ray), 8e-3), "kbit/s"),
+        Figure.of("idle node, tierflow's own: traffic", own.scaled(8e-3), "kbit/s"),
+        Figure.of("idle node, with tierflow: traffic", worth(all_).scaled(8e-3), "kbit/s"),
+        Figure.of("idle node, Ray alone: traffic", worth(ray).scaled(8e-3), "kbit/s"),
         Figure.of("idle node: traffic with tierflow over Ray alone", _ratio(all_, ray), "x"),
     ]
     for node in nodes:
         sides = ([window.traffic[node] for window in side] for side in (with_own, without))
-        figures.append(Figure.of(f"{node}: tierflow's own traffic", _times(_difference(*sides), 8e-3), "kbit/s"))
-    figures += [Figure.of(f"{name}: of one core", _times(share, 100), "%") for name, share in cores.items()]
+        figures.append(Figure.of(f"{node}: tierflow's own traffic", _difference(*sides).scaled(8e-3), "kbit/s"))
+    figures += [Figure.of(f"{name}: of one core", share.scaled(100), "%") for name, share in cores.items()]
     return Result(
         id="E2",
         title="Idle fabric: control bytes per idle node, and cores of its agents",
@@ -133,10 +133,6 @@ def _difference(a: Sequence[float], b: Sequence[float]) -> Interval:
 
 def _ratio(a: Sequence[float], b: Sequence[float]) -> Interval:
     return interval([first / second for first, second in zip(a, b, strict=True)])
-
-
-def _times(measured: Interval, factor: float) -> Interval:
-    return Interval(measured.value * factor, measured.low * factor, measured.high * factor)
 
 
 def _mean(values: Sequence[float]) -> float:
