@@ -118,8 +118,8 @@ def result(rows: Sequence[dict[str, Any]], spec: ClusterSpec, links: Sequence[Fi
             "uplink; in each round every cell is called once, in a drawn order, with a new input; the first "
             f"{WARM} rounds of each condition do not count.",
             "Predicted and observed are those of tierflow.explain: from the call until the caller knows of its end; "
-            "until it has the value in hand a weak device takes some milliseconds more. A cell's error is that of the median "
-            "prediction against the median time; of single calls every one is compared with its own prediction.",
+            "until it has the value in hand a weak device takes some milliseconds more. A cell's error is that of the "
+            "median prediction against the median time; of single calls every one is compared with its own prediction.",
             "The floor is the median distance of a cell's calls from their own median: no prediction can be nearer to "
             "single calls. 'Last of the cell' knows the same size under the same link; it is what repeating predicts.",
             f"Calls that ran on another node than they were held to: {lost}.",
