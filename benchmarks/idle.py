@@ -124,8 +124,8 @@ def result(
         notes=(
             f"clusters/demo.yaml, {len(nodes)} nodes beside the head; {windows} windows of {length:.3g} s on each "
             f"side, one side after the other (ended actors: {ended}); bytes at the node's interface, both directions.",
-            "The empty actor is a plain Ray actor that does nothing, one on each node, after the registry and the agents "
-            "were ended: what a process of Ray costs however little it does.",
+            "The empty actor is a plain Ray actor that does nothing, one on each node, after the registry and the "
+            "agents were ended: what a process of Ray costs however little it does.",
             "Half of E2: the bar on 100,000 simulated nodes is another benchmark.",
         ),
     )
