@@ -1,7 +1,6 @@
 """The inside of E2's idle half: who the fabric's own actors are, their end, and actors that do nothing.
 
-python -m benchmarks.idle_driver list
-python -m benchmarks.idle_driver end
+``python -m benchmarks.idle_driver list``, ``end`` or ``empty``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The inside of D2: a driver on the device that has the data. It changes the links itself and calls from every side.
 
-python -m benchmarks.placement_driver '["20 Mbit/s, 25 ms", ...]' REPEATS WARM
+``python -m benchmarks.placement_driver '["20 Mbit/s, 25 ms", ...]' REPEATS WARM``
 """
 
 from __future__ import annotations
