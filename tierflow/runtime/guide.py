@@ -19,7 +19,7 @@ from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import Starters
 from tierflow.runtime.weight import weight
-from tierflow.runtime.work import Ready, Work
+from tierflow.runtime.work import Placement, Ready, Work
 from tierflow.topology import Member
 
 __all__ = ["Guide", "can_choose"]
@@ -90,7 +90,10 @@ class Guide:
         observed = chosen.observed is not None
         start = self._way(chosen, ready if chosen is work else chosen.ready, choice, observed=observed)
         if not observed:
-            return start(*args, **kwargs)
+            made = start(*args, **kwargs)
+            if isinstance(made, ray.actor.ActorHandle):
+                self.placing.live(_key(made), work.request.name, choice)
+            return made
         ready.calls += 1
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
         if brief and small:
@@ -113,17 +116,27 @@ class Guide:
         return value
 
     def explain(self, ref: Any) -> Explanation | None:
-        """Why the task of a reference was placed where it was; None where that is not known (any more).
+        """Why the task of a reference, or an actor, was placed where it was; None where that is not known (any more).
 
         What a call tells of itself comes beside its result and may be a moment later than that.
         """
-        key = ref.binary()
+        key = _key(ref)
+        if isinstance(ref, ray.actor.ActorHandle):
+            return self.placing.explain(key)
         until = monotonic() + MOMENT
         while (found := self.placing.explain(key)) is not None and found.observed is None and monotonic() < until:
             if not ray.wait([ref], timeout=0, fetch_local=False)[0]:
                 break
             sleep(MOMENT / 20)
         return found
+
+    def reasoned(self, of: Any, place: Placement) -> Placement:
+        """Where an actor or a task is, with what it was chosen by for the reason, where this process chose it."""
+        told = self.explain(of)
+        if told is None or told.node != place.node or told.usable < 2:
+            return place
+        asked = "" if told.asked == "any node" else f"asked for {told.asked}; "
+        return replace(place, why=f"{asked}chosen by predicted cost: {told.why}")
 
     def keeps(self, ref: Any, value: Any) -> None:
         """Take note that a value was put on this node."""
@@ -200,6 +213,12 @@ def function_name(work: Work) -> str:
     if module == "__main__":
         module = Path(sys.modules["__main__"].__dict__.get("__file__") or "__main__").stem
     return f"{module}.{raw.__qualname__.removesuffix('.raw')}"
+
+
+def _key(of: Any) -> bytes:
+    """What an actor or the result of a call is known by."""
+    key: bytes = of._actor_id.binary() if isinstance(of, ray.actor.ActorHandle) else of.binary()
+    return key
 
 
 def _is_small(value: Any) -> bool:

@@ -13,6 +13,7 @@ from ray.exceptions import ActorDiedError, GetTimeoutError, RayTaskError
 
 from tierflow.errors import FabricError
 from tierflow.planning import eligible, no_placement
+from tierflow.planning.explanation import Explanation
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.whereabouts import reason
 from tierflow.runtime.work import Placement, Work
@@ -97,6 +98,10 @@ class LocalFabric:
         members = self.members()
         member = next(member for member in members if member.name == name)
         return Placement(member.name, member.tier, member.site, reason(title, member, members))
+
+    def explain(self, of: Any) -> Explanation:
+        """Nothing is predicted here, so nothing can be explained."""
+        raise FabricError(f"nothing is known of how {of} was placed", "ask on a fabric that `tierflow up` started")
 
     def start(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a task or create an actor."""
