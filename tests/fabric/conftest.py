@@ -35,18 +35,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state folder of the tests' own, checked to be the last trace of any fabric made in it."""
+    """A state folder of the tests' own, checked to be the last trace of any fabric made in it; and a cache."""
     folder = Path(f"/tmp/tf-test-{os.getpid()}")
-    before = os.environ.get("TIERFLOW_STATE")
-    os.environ["TIERFLOW_STATE"] = str(folder)
+    cache = tmp_path_factory.mktemp("cache")
+    before = {name: os.environ.get(name) for name in ("TIERFLOW_STATE", "TIERFLOW_CACHE")}
+    os.environ |= {"TIERFLOW_STATE": str(folder), "TIERFLOW_CACHE": str(cache)}
     yield folder
     left = remains(folder)
     for name in folder.glob("*/"):
         launch.clean(name.name)
-    if before is None:
-        del os.environ["TIERFLOW_STATE"]
-    else:
-        os.environ["TIERFLOW_STATE"] = before
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
     assert left == []
 
 

@@ -70,9 +70,9 @@ def test_agents_measure_the_paths_between_them(drive: Driver) -> None:
     found = {(source, target): (float(trip), float(rate)) for source, target, trip, rate in rows}
     assert found["cam-1", "cloud-1"][0] == pytest.approx(0.056, abs=0.006)
     assert found["cam-1", "gw-1"][0] == pytest.approx(0.006, abs=0.004)
-    assert found["cam-1", "cloud-1"][1] == pytest.approx(20e6 / 8, rel=0.25)
-    assert found["cloud-1", "cam-1"][1] == pytest.approx(20e6 / 8, rel=0.25)
-    assert found["cam-1", "gw-1"][1] == pytest.approx(50e6 / 8, rel=0.4)
+    assert found["cam-1", "cloud-1"][1] == pytest.approx(20e6 / 8, rel=0.2)
+    assert found["cloud-1", "cam-1"][1] == pytest.approx(20e6 / 8, rel=0.2)
+    assert found["cam-1", "gw-1"][1] == pytest.approx(50e6 / 8, rel=0.25)
 
 
 def test_a_node_that_others_keep_busy_says_so(drive: Driver, rig: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fabric.conftest import ROOT
+from tests.fabric.conftest import ROOT, Driver
 from tierflow.rig import Rig
 from tierflow.runtime import launch
 from tierflow.runtime.record import FabricRecord
@@ -76,3 +77,90 @@ def test_placements_follow_a_link_and_come_back_without_flapping(
     moves = [node for node, _ in groupby(node for _, node, _ in calls)]
     assert len(moves) <= 7, calls
     assert len(calls) > 20
+
+
+POLICIES = """
+import tierflow
+from tierflow.topology import NODE
+
+@tierflow.task
+def where():
+    import ray
+    return ray.get_runtime_context().get_node_labels()[NODE]
+
+@tierflow.task
+def look(frame): return "large on " + where()
+
+@look.variant(accuracy=0.8, node="gw-1")
+def glance(frame): return "small on " + where()
+
+def show(ref):
+    print(tierflow.get(ref))
+
+frame = bytes(200_000)
+show(look.options(stay="device").remote(frame))
+show(look.options(order=("cloud",)).remote(frame))
+show(look.options(order=("cloud",), stay="site").remote(frame))
+show(look.options(minimise="bytes").remote(frame))
+show(look.options(accuracy=0.7, order=("edge",)).remote(frame))
+try:
+    look.options(stay="device", max_bytes="1 kB", order=("cloud",), node="gw-1").remote(frame)
+except tierflow.NoPlacement as error:
+    print(error)
+@tierflow.actor
+class Model:
+    def node(self): return where()
+model = Model.options(order=("edge",)).remote()
+print(tierflow.get(model.node.remote()))
+"""
+
+
+def test_a_policy_decides_where_a_call_goes_and_the_error_says_what_is_in_the_way(drive: Driver) -> None:
+    done = drive(POLICIES, host="cam-1")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "large on cam-1", done
+    assert lines[1] == "large on cloud-1"
+    assert lines[2] in ("large on gw-1", "large on cam-1", "large on cam-2", "large on cam-3")
+    assert lines[3] == "large on cam-1"
+    assert lines[4] in ("small on gw-1", "large on gw-1")
+    assert lines[5].startswith(
+        "no node can run any@gw-1/look, which asks for node gw-1, 1 CPU, at most 1 kB sent, inputs that"
+    )
+    assert any(line.startswith("  gw-1 (edge, plant-1): an input may not leave cam-1, would send") for line in lines)
+    assert lines[-1] == "gw-1"
+
+
+def test_explain_and_status_show_what_was_measured_and_chosen(fabric: FabricRecord, drive: Driver) -> None:
+    program = """
+        import tierflow
+        @tierflow.task
+        def counted(n): return sum(range(n))
+        for _ in range(3):
+            ref = counted.remote(100_000)
+            tierflow.get(ref)
+        print(tierflow.explain(ref))
+        import time; time.sleep(3)
+    """
+    shown = drive(program).stdout
+    assert "counted, called from cloud-1" in shown
+    assert "placed on  cloud-1: of 5 ways to run it, it has the least latency" in shown
+    command = [sys.executable, "-m", "tierflow"]
+    told = subprocess.run([*command, "explain", "--last", "3", "--json"], capture_output=True, text=True, check=True)
+    calls = json.loads(told.stdout)["calls"]
+    assert [call["function"] for call in calls] == ["counted"] * 3
+    assert calls[-1]["node"] == calls[-1]["observed"]["node"] == "cloud-1"
+    until = time.monotonic() + 90  # to measure its speed a weak node loads torch first
+    while True:
+        told = subprocess.run([*command, "status", "--json"], capture_output=True, text=True, check=True)
+        status = json.loads(told.stdout)
+        if all("speed" in node["measured"] for node in status["nodes"]) and "plant-1->region-1" in status["measured"]:
+            break
+        assert time.monotonic() < until, status
+        time.sleep(2)
+    speeds = {node["name"]: node["measured"]["speed"]["value"] for node in status["nodes"]}
+    assert speeds["cloud-1"] > speeds["gw-1"] > speeds["cam-1"]
+    uplink = status["measured"]["plant-1->region-1"]
+    assert uplink["rate"]["value"] == pytest.approx(2.5e6, rel=0.3)
+    assert uplink["delay"]["value"] == pytest.approx(0.025, rel=0.1)
+    profiles = (Path(os.environ["TIERFLOW_CACHE"]) / "profiles" / "demo.jsonl").read_text()
+    assert ".counted" in profiles

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tierflow.errors import FabricError
+from tierflow.runtime.cache import profiles_file, speeds_file
 from tierflow.runtime.hardware import hardware
-from tierflow.runtime.speed import Measured, cache_file, measured
+from tierflow.runtime.speed import Measured, measured
 from tierflow.topology.column import Source
 
 
@@ -71,10 +72,11 @@ def test_a_measurement_leaves_the_other_rows_of_the_cache(cache: Path) -> None:
 
 def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIERFLOW_CACHE", "/somewhere")
-    assert cache_file() == Path("/somewhere/speed.json")
+    assert speeds_file() == Path("/somewhere/speed.json")
     monkeypatch.delenv("TIERFLOW_CACHE")
     monkeypatch.setenv("HOME", "/home/me")
-    assert cache_file() == Path("/home/me/.cache/tierflow/speed.json")
+    assert speeds_file() == Path("/home/me/.cache/tierflow/speed.json")
+    assert profiles_file("demo") == Path("/home/me/.cache/tierflow/profiles/demo.jsonl")
 
 
 def test_a_node_without_torch_is_measured_by_what_it_has() -> None:

@@ -6,8 +6,9 @@ import json
 import logging
 import os
 import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,11 +16,12 @@ from rich.table import Table
 from tierflow.cli.screen import out, say, table
 from tierflow.runtime import launch
 from tierflow.runtime.join import join_command, systemd_unit, watch
+from tierflow.runtime.measured import Measurements
 from tierflow.runtime.node import JOB_PORT, NodeStart
 from tierflow.runtime.record import FabricRecord, find, records
 from tierflow.runtime.status import NodeStatus, node_statuses
-from tierflow.topology import ClusterSpec, load
-from tierflow.units import show_bytes, size
+from tierflow.topology import ClusterSpec, Link, Topology, load
+from tierflow.units import show_bytes, show_duration, show_rate, show_size, size
 
 __all__ = ["down", "join", "start", "status", "up"]
 
@@ -64,6 +66,7 @@ def status(
     record = find(fabric)
     nodes = node_statuses(record)
     links = launch.link_traffic(record)
+    measured = Measurements.read(Path(record.state)).links
     if as_json:
         rows = [node.as_dict() for node in nodes]
         whole = {
@@ -72,16 +75,13 @@ def status(
             "head": record.head,
             "nodes": rows,
             "links": links,
+            "measured": measured,
         }
         out.print_json(json.dumps(whole))
         return
     out.print(f"fabric {record.name}, head {record.head}, dashboard {record.dashboard}")
     out.print(_node_table(nodes))
-    if links:
-        shown = table("link", "bytes", "dropped packets")
-        for name, counters in links.items():
-            shown.add_row(name, show_bytes(counters["bytes"]), str(counters["dropped"]))
-        out.print(shown)
+    out.print(_link_table(Topology.of(record.spec()).links, measured, links))
 
 
 def down(
@@ -124,10 +124,38 @@ def join(
 
 
 def _node_table(nodes: tuple[NodeStatus, ...]) -> Table:
-    shown = table("node", "tier", "site", "address", "state", "CPUs", "quota")
+    shown = table("node", "tier", "site", "address", "state", "CPUs", "quota", "speed", "busy", "memory", "battery")
     for node in nodes:
         colour = "green" if node.state == "up" else "red"
         quota = f"{node.cpu_quota:g} cores" if node.cpu_quota else "-"
+        speed = _measured(node.measured.get("speed"), lambda value: f"{value:.2f}")
+        busy = f"{node.measured['busy']['value']:.0%}" if "busy" in node.measured else "-"
+        memory = show_size(node.hardware["memory"]) if node.hardware else "-"
+        battery = f"{node.hardware['battery']['share']:.0%}" if node.hardware.get("battery") else "-"
         state = f"[{colour}]{node.state}[/]"
-        shown.add_row(node.name, node.tier, node.site, node.address, state, f"{node.cpus:g}", quota)
+        place = (node.name, node.tier, node.site, node.address, state)
+        shown.add_row(*place, f"{node.cpus:g}", quota, speed, busy, memory, battery)
     return shown
+
+
+def _link_table(
+    declared: tuple[Link, ...], measured: Mapping[str, Mapping[str, Any]], carried: Mapping[str, Mapping[str, int]]
+) -> Table:
+    """What each link was declared with and measured at, and what it has carried where somebody counts."""
+    shown = table("link", "rate", "measured", "delay", "measured", "bytes", "dropped packets")
+    for link in declared:
+        known, counters = measured.get(link.name, {}), carried.get(link.name)
+        if not known and counters is None:
+            continue
+        rate, delay = _measured(known.get("rate"), show_rate), _measured(known.get("delay"), show_duration)
+        sent = (show_bytes(counters["bytes"]), str(counters["dropped"])) if counters else ("-", "-")
+        shown.add_row(link.name, show_rate(link.rate), rate, show_duration(link.delay), delay, *sent)
+    return shown
+
+
+def _measured(known: Mapping[str, Any] | None, show: Callable[[float], str]) -> str:
+    """A measured value to three digits, with its deviation as a share of it."""
+    if known is None:
+        return "-"
+    value, deviation = known["value"], known["deviation"]
+    return f"{show(float(f'{value:.3g}'))} ±{deviation / value:.0%}"

@@ -78,7 +78,8 @@ def row_of(plain: list[Any]) -> Alternative:
 
 def plain_policy(policy: Policy) -> dict[str, Any]:
     """The policy as JSON has it: the weights by metric, and whatever else is set."""
-    given = {field.name: getattr(policy, field.name) for field in fields(policy) if field.name != "weights"}
+    given = {field.name: getattr(policy, field.name) for field in fields(policy) if field.compare}
+    given.pop("weights")
     return {"weights": dict(policy.weights)} | {
         name: value for name, value in given.items() if value not in (None, ()) and (name != "margin" or value)
     }

@@ -9,6 +9,7 @@ from typing import Any
 import ray
 
 from tierflow.runtime.agent import Agent
+from tierflow.runtime.hardware import Hardware
 from tierflow.runtime.sharing import NAMESPACE
 from tierflow.topology import NODE, Member
 from tierflow.topology.column import Value
@@ -32,6 +33,8 @@ class Agents:
         self._handles: dict[str, Any] = {}
         self.known: dict[str, Member] = {}
         """The nodes whose agents have answered."""
+        self.hardware: dict[str, Hardware] = {}
+        """What they have answered of their nodes."""
 
     def start(self, members: Sequence[Member]) -> None:
         """Start agents on nodes that have none, and take in what those that were started before have answered."""
@@ -54,6 +57,7 @@ class Agents:
                 self._lives.pop(name, None)  # a new one is started
                 continue
             self.known[name] = next(member for member in members if member.name == name)
+            self.hardware[name] = facts.hardware
             self._told(name, facts.speed)
 
     def of(self, node: str) -> Any:

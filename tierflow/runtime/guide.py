@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 from tierflow.cost.call import Input, Variant
+from tierflow.errors import NoPlacement
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
@@ -82,9 +83,11 @@ class Guide:
         works = {_variant(work): work}
         if policy.accuracy is not None:
             works.update({_variant(other): other for other in work.variants})
-        call, choice = self.placing.choose(
-            tuple(works), work.request, policy, self._inputs(args, kwargs), ready.refused
-        )
+        inputs = self._inputs(args, kwargs)
+        try:
+            call, choice = self.placing.choose(tuple(works), work.request, policy, inputs, ready.refused)
+        except NoPlacement as error:
+            raise NoPlacement(work.request.title, error.asked, error.refusals, error.mend) from None
         self._sharing.wake()
         chosen = next(other for variant, other in works.items() if variant.function == choice.function)
         observed = chosen.observed is not None

@@ -15,7 +15,7 @@ from typing import Any
 __all__ = ["TIMES", "main"]
 
 TIMES = {"matmul": 0.00060, "elementwise": 0.00059, "network": 0.00076}
-"""Seconds that each kernel takes on a node of speed 1: one core of an Intel Xeon of 2023 (model 167, 2.6 GHz, AMX)."""
+"""Seconds that each kernel takes on a node of speed 1: one idle core of an Intel Xeon at 2.6 GHz with AVX-512."""
 PART = 0.04
 """Seconds that a pass spends in each kernel on such a node: a pass is many times the 10 ms in which a small CPU quota
 stops and goes, so that it sees the quota and not its steps."""

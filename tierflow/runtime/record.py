@@ -13,11 +13,9 @@ from tierflow.runtime.dashboard import Dashboard
 from tierflow.runtime.settings import read_token
 from tierflow.topology import ClusterSpec, load
 
-__all__ = ["PROFILES", "REGISTRY_UP", "FabricRecord", "find", "ray_folder", "records", "rig_folders", "state_folder"]
+__all__ = ["REGISTRY_UP", "FabricRecord", "find", "ray_folder", "records", "rig_folders", "state_folder"]
 
 
-PROFILES = "profiles.jsonl"
-"""The file in a fabric's state that keeps what was learned of its functions."""
 REGISTRY_UP = "registry"
 """The file that is there once the registry has come up."""
 

@@ -24,12 +24,14 @@ import ray
 from tierflow.cost import Profiles, Watched
 from tierflow.errors import ProfileError
 from tierflow.runtime.agents import Agents
+from tierflow.runtime.cache import profiles_file, write_whole
 from tierflow.runtime.calls import connect
 from tierflow.runtime.journal import JOURNAL, Journal
+from tierflow.runtime.measured import Measurements
 from tierflow.runtime.membership import read_members
 from tierflow.runtime.news import Sample, Sight, Update, Version, changes, profiled, seen, slowed
 from tierflow.runtime.probing import Probing
-from tierflow.runtime.record import PROFILES, REGISTRY_UP
+from tierflow.runtime.record import REGISTRY_UP
 from tierflow.runtime.settings import FABRIC
 from tierflow.runtime.sharing import NAMESPACE, REGISTRY
 from tierflow.topology import NODE, ClusterSpec, Member, NodeSpec, Topology, load
@@ -43,7 +45,7 @@ log = logging.getLogger("tierflow.registry")
 POLL = 2.0
 """Seconds between two looks at who is a member: on the head, so no link is crossed."""
 SAVE_EVERY = 5.0
-"""Seconds between two writes of the profiles, where they have changed."""
+"""Seconds between two writes of profiles and measurements, where they have changed."""
 IN_USE = 30.0
 """Seconds after the last call in which links that became slower are looked at again."""
 
@@ -56,7 +58,8 @@ class Registry:
         self._spec = load(self._state / "cluster.yaml")
         self._conditions = Conditions.of(Topology.of(self._spec))
         self._known = Watched()
-        self._profiles = read_profiles(self._state / PROFILES)
+        self._keep = profiles_file(self._spec.name)
+        self._profiles = read_profiles(self._keep)
         self._changed: dict[str, int] = {}
         self._profiled = self._grown = 0
         self._used = time.monotonic()
@@ -106,7 +109,7 @@ class Registry:
             self._conditions = self._conditions.changed({node: NodeChange(speed=speed)})
 
     def _run(self) -> None:
-        saved, due = self._profiles, 0.0
+        saved, shown, due = self._profiles, -1, 0.0
         while True:
             try:
                 members = read_members()
@@ -116,10 +119,22 @@ class Registry:
                     self._probing.run(self._conditions, used=time.monotonic() - self._used < IN_USE)
             except (ray.exceptions.RayError, RuntimeError, OSError) as error:
                 log.warning("what the nodes are could not be seen: %s", error)
-            if self._profiles is not saved and time.monotonic() >= due:
-                saved, due = self._profiles, time.monotonic() + SAVE_EVERY
-                write(self._state / PROFILES, saved.dumps())
+            if time.monotonic() >= due:
+                due = time.monotonic() + SAVE_EVERY
+                try:
+                    saved, shown = self._save(saved, shown)
+                except OSError as error:
+                    log.warning("what was learned could not be written: %s", error)
             time.sleep(POLL)
+
+    def _save(self, saved: Profiles, shown: int) -> tuple[Profiles, int]:
+        """Write the profiles and the measurements if they are others than those that were written last."""
+        profiles, conditions = self._profiles, self._conditions
+        if profiles is not saved:
+            write_whole(self._keep, profiles.dumps())
+        if conditions.version != shown:
+            Measurements.of(conditions, self._agents.hardware).write(self._state)
+        return profiles, conditions.version
 
     def _ready(self) -> bool:
         """Whether the fabric has come up; before that its nodes have not the speed that they will have."""
@@ -173,16 +188,6 @@ def read_profiles(path: Path) -> Profiles:
         with suppress(OSError):
             path.replace(aside)
         return Profiles()
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_suffix(".new")
-    with draft.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def start() -> None:

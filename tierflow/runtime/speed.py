@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tierflow.errors import FabricError
+from tierflow.runtime.cache import speeds_file, write_whole
 from tierflow.runtime.hardware import Device, Hardware
 from tierflow.topology.column import Source, Value
 
-__all__ = ["Measured", "cache_file", "measure", "measured", "remember"]
+__all__ = ["Measured", "measure", "measured", "remember"]
 
 LEAST_DOUBT = 0.02
 """The deviation of a speed as a share of it, at the least: the same node measured on another day."""
@@ -40,7 +39,7 @@ def measured(hardware: Hardware, file: Path | None = None) -> Measured:
     Raises:
         FabricError: it was not known, and the measurement failed.
     """
-    file = file or cache_file()
+    file = file or speeds_file()
     known = _read(file)
     if hardware.key in known:
         with suppress(ValueError, TypeError, KeyError):
@@ -52,9 +51,9 @@ def measured(hardware: Hardware, file: Path | None = None) -> Measured:
 
 def remember(hardware: Hardware, found: Measured, file: Path | None = None) -> None:
     """Write a speed into the cache, beside those of other hardware."""
-    file = file or cache_file()
+    file = file or speeds_file()
     with suppress(OSError):
-        _write(file, _read(file) | {hardware.key: _plain(found)})
+        write_whole(file, json.dumps(_read(file) | {hardware.key: _plain(found)}, indent=1))
 
 
 def measure() -> Measured:
@@ -83,12 +82,6 @@ def measure() -> Measured:
     return Measured(Value(best, doubt, Source.MEASURED), tuple(Device(name, memory) for name, memory in devices))
 
 
-def cache_file() -> Path:
-    """Where measured speeds are kept: ``$TIERFLOW_CACHE/speed.json``, else in ``~/.cache/tierflow``."""
-    folder = os.environ.get("TIERFLOW_CACHE")
-    return Path(folder) / "speed.json" if folder else Path.home() / ".cache" / "tierflow" / "speed.json"
-
-
 def _plain(found: Measured) -> dict[str, object]:
     devices = [[device.name, device.memory] for device in found.devices]
     return {"speed": found.speed.value, "deviation": found.speed.deviation, "devices": devices}
@@ -110,16 +103,3 @@ def _read(file: Path) -> dict[str, dict[str, object]]:
         if isinstance(known, dict):
             return known
     return {}
-
-
-def _write(file: Path, known: dict[str, dict[str, object]]) -> None:
-    """Whole or not at all: agents of several nodes on one machine may write at once, and the last one wins."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=file.name)
-    try:
-        with os.fdopen(descriptor, "w") as text:
-            json.dump(known, text, indent=1)
-        Path(draft).replace(file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise

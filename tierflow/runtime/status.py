@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from tierflow.runtime.measured import Measurements
 from tierflow.runtime.record import FabricRecord
 from tierflow.topology import Member
 
@@ -15,7 +18,9 @@ __all__ = ["NodeStatus", "node_statuses"]
 class NodeStatus:
     """One node. ``state`` is "up", "dead" (it was a member) or "missing" (it never came).
 
-    ``cpu_quota`` is how many of this machine's cores it may use, on the rig only.
+    ``measured`` is its speed, the share of its cores that others keep busy and its dispatch time, as far as they were
+    measured, and ``hardware`` what its agent said of it (see `runtime.measured`). ``cpu_quota`` is how many of this
+    machine's cores it may use, on the rig only.
     """
 
     name: str
@@ -26,6 +31,8 @@ class NodeStatus:
     cpus: float
     cpu_quota: float | None
     resources: dict[str, float]
+    measured: Mapping[str, Any]
+    hardware: Mapping[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON shows it."""
@@ -44,6 +51,7 @@ def node_statuses(record: FabricRecord) -> tuple[NodeStatus, ...]:
         if member.alive or member.name not in latest:
             latest[member.name] = member
     declared = {node.name: node for node in spec.nodes}
+    known = Measurements.read(Path(record.state))
     found = []
     for name in declared.keys() | latest.keys():
         node, there = declared.get(name), latest.get(name)
@@ -57,6 +65,8 @@ def node_statuses(record: FabricRecord) -> tuple[NodeStatus, ...]:
                 cpus=there.resources.get("CPU", 0.0) if there else 0.0,
                 cpu_quota=node.cpu_quota if node else None,
                 resources=dict(there.resources) if there else {},
+                measured=known.nodes.get(name, {}),
+                hardware=known.hardware.get(name, {}),
             )
         )
     order = {tier: index for index, tier in enumerate(spec.tiers)}

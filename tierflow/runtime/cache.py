@@ -1,0 +1,44 @@
+"""What outlives a fabric: measured speeds by hardware, and what was learned of functions by the name of the fabric."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+__all__ = ["cache_folder", "profiles_file", "speeds_file", "write_whole"]
+
+
+def cache_folder() -> Path:
+    """``$TIERFLOW_CACHE``, otherwise ``~/.cache/tierflow``."""
+    given = os.environ.get("TIERFLOW_CACHE")
+    return Path(given) if given else Path.home() / ".cache" / "tierflow"
+
+
+def speeds_file() -> Path:
+    """Where measured speeds are kept."""
+    return cache_folder() / "speed.json"
+
+
+def profiles_file(fabric: str) -> Path:
+    """Where a fabric's profiles are kept, on its head."""
+    return cache_folder() / "profiles" / f"{fabric}.jsonl"
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file whole or not at all: several processes may write it at once, and the last one wins.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=file.name)
+    try:
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(descriptor)
+        Path(draft).replace(file)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
