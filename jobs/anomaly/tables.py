@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.anomaly.outcome import METHODS, Outcome
-from jobs.anomaly.words import count, duration, others, share, size
+from jobs.anomaly.words import count, duration, share, size
 
 __all__ = ["NOT_MEASURED", "show"]
 
@@ -99,10 +99,10 @@ def _trainings(outcome: Outcome) -> Table:
     right = "right"
     table = _table(
         "Where each training ran: no call names a node", ("model", ""), ("version", right), ("node", ""),
-        ("predicted", right), ("observed", right), ("elsewhere, predicted", ""), ("why", ""),
+        ("predicted", right), ("observed", right), ("why", ""),
     )  # fmt: skip
     for one in outcome.trained:
         place = one.placed
         seconds = tuple("–" if value is None else duration(value) for value in (place.predicted, place.observed))
-        table.add_row(one.name, str(one.version), place.node, *seconds, others(place.others), place.why)
+        table.add_row(one.name, str(one.version), place.node, *seconds, place.why)
     return table

@@ -199,6 +199,7 @@ class Guide:
             self.placing.end(flight, seen)
         else:
             self.placing.end(flight, None, f"{type(told).__name__}: {told}".splitlines()[0])
+        self._sharing.wake()
 
 
 def can_choose(work: Work) -> bool:
