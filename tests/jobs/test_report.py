@@ -70,7 +70,7 @@ def test_a_training_is_shown_with_what_was_predicted_and_observed_and_with_the_o
     others = (("gw-1", 0.0284), ("cam-1", "an input may not leave <b>"))
     placed = Placed("cloud-1", "it has the least latency", 0.0196, 1.28, others)
     text = page(replace(outcome, trained=(replace(outcome.trained[0], placed=placed),)))
-    assert "<td class=number>19.6 ms</td><td class=number>1.28 s</td>" in text
+    assert "<td>19.6 ms</td><td>1.28 s</td>" in text
     assert "<td>gw-1 28.4 ms, cam-1 may not (an input may not leave &lt;b&gt;)</td>" in text
 
 
