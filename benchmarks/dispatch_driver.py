@@ -6,7 +6,6 @@ is its fastest way.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,11 +13,14 @@ from typing import Any
 import ray
 
 import tierflow
+from benchmarks.driven import answer, tell
 from benchmarks.measure import in_turn
 from tierflow.topology import TIER
 
 LABEL = {TIER: "cloud"}
 STEPS = 10
+NOISE = "tasks, in flight, A against A"
+"""The row whose two sides are the same."""
 
 
 def add_one(value: int) -> int:
@@ -35,7 +37,10 @@ class Counter:
 
 
 plain_task = ray.remote(label_selector=LABEL)(add_one)
+plain_again = ray.remote(label_selector=LABEL)(add_one)
+plain_anywhere = ray.remote(add_one)
 our_task = tierflow.task(tier="cloud")(add_one)
+our_anywhere = tierflow.task(add_one)
 Work = Callable[[], object]
 
 
@@ -95,6 +100,17 @@ def main(repeats: int, calls: int) -> None:
     shapes: dict[str, tuple[int, Work, Work]] = {
         "tasks, one by one": (few, one_by_one(our_task.remote, few), one_by_one(plain_task.remote, few)),
         "tasks, in flight": (calls, in_flight(our_task.remote, calls), in_flight(plain_task.remote, calls)),
+        NOISE: (calls, in_flight(plain_again.remote, calls), in_flight(plain_task.remote, calls)),
+        "tasks that name no place, one by one": (
+            few,
+            one_by_one(our_anywhere.remote, few),
+            one_by_one(plain_anywhere.remote, few),
+        ),
+        "tasks that name no place, in flight": (
+            calls,
+            in_flight(our_anywhere.remote, calls),
+            in_flight(plain_anywhere.remote, calls),
+        ),
         "chain of references": (few, chained(our_task.remote, few), chained(plain_task.remote, few)),
         "chain made with bind": (chains * STEPS, flow(our_task, chains), flow(plain_task, chains)),
         "chain with bind, against one task composed by hand": (
@@ -113,8 +129,8 @@ def main(repeats: int, calls: int) -> None:
     for name, (count, mine, theirs) in shapes.items():
         pairs = in_turn(mine, theirs, repeats)
         found[name] = {"calls": count, "ours": pairs.ours, "theirs": pairs.theirs}
-        print(f"measured: {name}", file=sys.stderr, flush=True)
-    print("RESULT" + json.dumps(found))
+        tell(name)
+    answer(found)
 
 
 if __name__ == "__main__":

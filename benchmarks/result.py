@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -67,10 +68,20 @@ class Result(BaseModel):
 
 
 def machine() -> str:
-    """Cores, memory, kernel and Python of this machine."""
+    """Model and number of cores, memory, kernel and Python of this machine."""
     memory = round(psutil.virtual_memory().total / 2**30)
     kernel = f"{platform.system()} {platform.release()}"
-    return f"{os.cpu_count()} cores, {memory} GiB, {kernel}, Python {platform.python_version()}"
+    return f"{_processor()}, {os.cpu_count()} cores, {memory} GiB, {kernel}, Python {platform.python_version()}"
+
+
+def _processor() -> str:
+    """What the processor calls itself, as far as the kernel tells."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def commit() -> str:

@@ -32,6 +32,7 @@ FRONT_PAGE = [
     "Task",
     "TierflowError",
     "actor",
+    "explain",
     "get",
     "init",
     "nodes",

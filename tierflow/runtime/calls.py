@@ -129,6 +129,7 @@ class RayFabric:
         snapshot = self._membership.latest()
         ready = work.ready
         if ready is None:
+            self._can_keep(work)
             ways = Starters(work)
             ready = work.ready = Ready(ways.anywhere(), ways, chosen=self._guide is not None and can_choose(work))
         if ready.version != snapshot.version:
@@ -139,6 +140,16 @@ class RayFabric:
                 self._guide.meet(snapshot.members)
         ready.version, ready.until = snapshot.version, max(snapshot.until, monotonic() + MAX_AGE / 4)
         return ready
+
+    def _can_keep(self, work: Work) -> None:
+        """Without a registry nobody predicts: a policy would be passed over in silence, `stay` too."""
+        asks = work.policy.over(self._policy()).asks
+        if self._guide is None and asks:
+            raise FabricError(
+                f"{work.request.title} has a policy ({', '.join(sorted(asks))}), and this cluster has no registry that "
+                "could predict what a call costs",
+                "start the fabric with `tierflow up FILE`, or say where it runs with tier=, site= or node=",
+            )
 
     def _checked(self, work: Work, snapshot: Snapshot) -> tuple[Snapshot, Eligible]:
         found = eligible(work.request, snapshot.members)

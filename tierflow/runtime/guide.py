@@ -33,6 +33,8 @@ STRIDE = 8
 """Of brief calls, one in so many is chosen for and observed; it stands for all of them."""
 OTHERS = 2
 """How many next best nodes Ray may fall back to."""
+OTHERS_OF_ACTOR = 16
+"""The same for what is not started anew at each call: an actor is started again there if its node is lost."""
 MOMENT = 0.1
 """Seconds by which what is told of a call may be later than its result."""
 SMALL = (int, float, bool, type(None))
@@ -99,7 +101,7 @@ class Guide:
             return made
         ready.calls += 1
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
-        if brief and small:
+        if brief and small and not policy.asked:  # what is to be kept is looked at for each call
             ready.start = self._way(chosen, ready, choice, observed=False)
             ready.skip = STRIDE - 1
         ref, told = start(*args, **kwargs)
@@ -161,7 +163,8 @@ class Guide:
             ready = work.ready = Ready(ways.anywhere(), ways)
         # Ray falls back as soon as the node is busy. Where it is known to be busy and was chosen all the same, the
         # call is to wait for it; where it seemed idle, others use it, and the next best is as good.
-        others = choice.next_best(OTHERS) if not choice.waited or len(work.request.tiers) > 1 else ()
+        most = OTHERS if work.observed is not None else OTHERS_OF_ACTOR
+        others = choice.next_best(most) if not choice.waited or len(work.request.tiers) > 1 else ()
         member = self._members[choice.node]
         return ready.ways.on(choice.node, others, member.tier, member.site, observed=observed)
 
