@@ -1,18 +1,16 @@
-"""The cloud: trains the larger model on what the sites release, and keeps every version of every model."""
+"""The cloud: has the larger model trained on what the sites release, and keeps every version of every model."""
 
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 import tierflow
-from jobs.anomaly import reviewer
-from jobs.anomaly.edge import Trained
 from jobs.anomaly.series import Floats
 from jobs.anomaly.summary import released
+from jobs.anomaly.training import Trained, train_larger, trained
 
 __all__ = ["LARGER", "Cloud", "Version"]
 
@@ -29,9 +27,9 @@ class Version:
     digest: str
 
 
-@tierflow.actor(tier="cloud", num_cpus=0.5, max_concurrency=4)
+@tierflow.actor(num_cpus=0.5, max_concurrency=4)
 class Cloud:
-    """One for the fabric. It never holds a reading."""
+    """One for the fabric. It never holds a reading, so it may be anywhere: the fabric finds the node."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -50,12 +48,10 @@ class Cloud:
         return int(batch.nbytes)
 
     def train(self, version: int, steps: int) -> Trained:
-        """Train a version of the larger model on everything released so far."""
-        start = time.perf_counter()
-        model = reviewer.train(self.released, seed=self.seed, steps=steps)
-        weights = model.to_bytes()
+        """Have a version of the larger model trained on everything released so far."""
+        told, weights = trained(LARGER, version, train_larger.remote(self.released, self.seed, steps))
         self.register(LARGER, version, weights)
-        return Trained(LARGER, version, model.parameters, len(weights), time.perf_counter() - start)
+        return told
 
     def weights(self, model: str, number: int) -> bytes:
         """The weights of a version."""

@@ -87,9 +87,9 @@ class Step:
     asked: int
 
 
-@tierflow.actor(tier="device", num_cpus=0.1)
+@tierflow.actor(num_cpus=0.1)
 class Device:
-    """One sensor. Its readings leave it for the edge of its own site and for nowhere else."""
+    """One sensor, held to its node. Its readings leave it for the edge of its own site and for nowhere else."""
 
     def __init__(self, source: Source, edge: Any) -> None:
         self.source, self.edge = source, edge

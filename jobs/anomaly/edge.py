@@ -1,39 +1,28 @@
-"""The edge of a site: keeps its devices' history, trains their small models, gives second opinions."""
+"""The edge of a site: keeps its devices' history, has their small models trained, gives second opinions."""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 import tierflow
-from jobs.anomaly import forecaster, summary
+from jobs.anomaly import summary
 from jobs.anomaly.forecaster import AHEAD, CONTEXT, Scaling, cut_windows
 from jobs.anomaly.metrics import threshold
 from jobs.anomaly.reviewer import Reviewer
 from jobs.anomaly.series import Floats, values_of
+from jobs.anomaly.training import Trained, train_smaller, trained
 
-__all__ = ["Edge", "Trained"]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A version of a model: ``size`` in bytes, ``duration`` of the training in seconds."""
-
-    name: str
-    version: int
-    parameters: int
-    size: int
-    duration: float
+__all__ = ["Edge"]
 
 
-@tierflow.actor(tier="edge", num_cpus=0.5, max_concurrency=64)
+@tierflow.actor(num_cpus=0.5, max_concurrency=64)
 class Edge:
-    """One site's small server. Histories stay in it; weights and released summaries leave it."""
+    """One site's small server, held to the site. Histories stay in it; weights and released summaries leave it."""
 
     def __init__(self, site: str, cloud: Any, seed: int) -> None:
         self.site, self.cloud, self.seed = site, cloud, seed
@@ -51,17 +40,13 @@ class Edge:
         self.scaling[name] = Scaling.fit(self.history[name][0])
 
     def train(self, name: str, version: int, steps: int) -> Trained:
-        """Train a version of the small model of one device and lodge its weights with the cloud."""
-        train, calibration = self.history[name]
+        """Have a version of the small model of one device trained, and lodge its weights with the cloud."""
         with self.turn:
-            start = time.perf_counter()
-            model = forecaster.train(train, seed=self.seed, steps=steps)
-            model.threshold = threshold(model.score(train, calibration))
-            duration = time.perf_counter() - start
-        weights = model.to_bytes()
+            training = train_smaller.remote(*self.history[name], self.seed, steps)
+            told, weights = trained(name, version, training)
         self.weights[name, version] = weights
         tierflow.get(self.cloud.register.remote(name, version, weights))
-        return Trained(name, version, model.parameters, len(weights), duration)
+        return told
 
     def forecaster(self, name: str, version: int) -> bytes:
         """The weights of a version, for the device."""

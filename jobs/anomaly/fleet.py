@@ -70,13 +70,12 @@ class Fleet:
     posts: tuple[Post, ...]
 
     @classmethod
-    def start(cls, where: Sequence[Post], members: Sequence[Any], seed: int) -> Fleet:
-        """Create them; a site without an edge node has its edge actor on one of its devices."""
+    def start(cls, where: Sequence[Post], seed: int) -> Fleet:
+        """Create them, held to where readings are: a device to its node, an edge to its site, the cloud to nothing."""
         cloud = CLOUD.remote(seed)
-        edges = {}
-        for site in sorted({post.site for post in where}):
-            served = any(member.site == site and member.tier == "edge" and member.alive for member in members)
-            edges[site] = EDGE.options(site=site, tier="edge" if served else "device").remote(site, cloud, seed)
+        edges = {
+            site: EDGE.options(site=site).remote(site, cloud, seed) for site in sorted({post.site for post in where})
+        }
         devices = {
             post.source.name: DEVICE.options(node=post.node).remote(post.source, edges[post.site]) for post in where
         }

@@ -9,11 +9,11 @@ import numpy as np
 
 from jobs.anomaly.cloud import Version
 from jobs.anomaly.device import Card, Step
-from jobs.anomaly.edge import Trained
 from jobs.anomaly.metrics import Tally, tally
 from jobs.anomaly.series import Flags, Floats
 from jobs.anomaly.sketch import Sketch
 from jobs.anomaly.traffic import Link
+from jobs.anomaly.training import Trained
 
 __all__ = ["METHODS", "Actor", "Latency", "Outcome", "Payload", "Scored"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from jobs.anomaly.chart import bars, link_bars, series_chart
 from jobs.anomaly.outcome import METHODS, Outcome, Scored
 from jobs.anomaly.tables import NOT_MEASURED
-from jobs.anomaly.words import count, duration, share, size
+from jobs.anomaly.words import count, duration, others, share, size
 
 __all__ = ["page", "write"]
 
@@ -163,7 +163,24 @@ def _latencies(outcome: Outcome) -> str:
 
 def _placements(outcome: Outcome) -> str:
     rows = [tuple(map(escape, (a.role, a.node, a.tier, a.site, a.why))) for a in outcome.actors]
-    return _section("Where each actor ran, and why", _table(("actor", "node", "tier", "site", "why"), rows, words=5))
+    actors = _table(("actor", "node", "tier", "site", "why"), rows, words=5)
+    trainings = []
+    for one in outcome.trained:
+        place = one.placed
+        seconds = tuple("–" if value is None else duration(value) for value in (place.predicted, place.observed))
+        words = (f"{one.name}, version {one.version}", place.node, *seconds, others(place.others), place.why)
+        trainings.append(tuple(map(escape, words)))
+    head = ("training of", "node", "predicted", "observed", "elsewhere, predicted", "why")
+    note = (
+        "Only data is held: a device's readings to their node, a site's histories to the site. All else the fabric "
+        "places by what it predicts, call by call for trainings. Of a function that has not run on this fabric it only "
+        "knows which node is faster. Seconds are from the call to the result; a worker's first call also loads what "
+        "it needs. Predictions go by the bytes of the inputs: of version 1 and of version 2, which takes three times "
+        "as many steps on the same bytes, they tell a time in between."
+    )
+    return _section(
+        "Where everything ran, and why", f"{actors}<h3>Trainings</h3>{_table(head, trainings, words=6)}", note
+    )
 
 
 def _versions(outcome: Outcome) -> str:

@@ -1,4 +1,4 @@
-"""The larger model: an autoencoder over window summaries, trained in the cloud on every site's released summaries.
+"""The larger model: an autoencoder over window summaries, trained on every site's released summaries.
 
 The edge asks it about the windows that a device is unsure of: a window is odd when its summary cannot be rebuilt.
 """

@@ -1,4 +1,4 @@
-"""The run: train at the edge, release to the cloud, score on the devices, push new versions while scoring goes on."""
+"""The run: train in the sites, release to the cloud, score on the devices, push new versions while scoring goes on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import tierflow
 from jobs.anomaly.device import Card, Source, Step
-from jobs.anomaly.edge import Trained
 from jobs.anomaly.fleet import Fleet, posts
 from jobs.anomaly.outcome import Latency, Outcome, Payload, Scored
 from jobs.anomaly.traffic import Meter
+from jobs.anomaly.training import Trained
 
 __all__ = ["Tell", "run"]
 
@@ -45,10 +45,10 @@ def run(given: Sequence[Source], *, seed: int, tell: Tell, drawings: bool = True
     Raises:
         SeriesError: when the fabric has no device, or a series cannot be used.
     """
-    start, members, meter = time.monotonic(), tierflow.nodes(), Meter()
-    where = posts(members, given)
+    start, meter = time.monotonic(), Meter()
+    where = posts(tierflow.nodes(), given)
     tell("actors", 0, 1)
-    fleet, ledger = Fleet.start(where, members, seed), Ledger()
+    fleet, ledger = Fleet.start(where, seed), Ledger()
     opening = {name: device.open.remote() for name, device in fleet.devices.items()}
     ledger.cards = {name: tierflow.get(card) for name, card in opening.items()}
     tell("actors", 1, 1)
@@ -94,16 +94,16 @@ def _prepare(fleet: Fleet, ledger: Ledger, tell: Tell) -> None:
         ledger.paid("normal history, raw", "device", "edge", card.history_size)
     released = []
     for done, (name, training) in enumerate(_train(fleet, ledger, 1, FIRST).items()):
-        tell("train version 1 at the edges", done, len(ledger.cards))
+        tell("train version 1 in the sites", done, len(ledger.cards))
         _note(fleet, ledger, tierflow.get(training))
         batch = fleet.edge_of(name).release.remote(name)
         released.append(fleet.cloud.collect.remote(name, batch))
     for size in tierflow.get(released):
         ledger.paid("released summaries, 8 bits", "edge", "cloud", size)
-    tell("train version 1 at the edges", len(ledger.cards), len(ledger.cards))
-    tell("train the larger model in the cloud", 0, 1)
+    tell("train version 1 in the sites", len(ledger.cards), len(ledger.cards))
+    tell("train the larger model", 0, 1)
     _adopt(fleet, ledger, tierflow.get(fleet.cloud.train.remote(1, FIRST)))
-    tell("train the larger model in the cloud", 1, 1)
+    tell("train the larger model", 1, 1)
     _update(fleet, ledger, list(fleet.devices), 1)
 
 

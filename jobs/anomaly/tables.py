@@ -15,8 +15,8 @@ NOT_MEASURED = "not measured: links are not shaped"
 
 def show(outcome: Outcome, console: Console) -> None:
     """Print every table: what was found, latencies, bytes, placements."""
-    for table in (_findings(outcome), _latencies(outcome), _bytes(outcome), _links(outcome), _placements(outcome)):
-        console.print(table)
+    for draw in (_findings, _latencies, _bytes, _links, _placements, _trainings):
+        console.print(draw(outcome))
     for one in outcome.series:
         for trouble in one.card.troubles:
             console.print(f"{one.card.name}: {trouble}", style="dim", highlight=False)
@@ -92,4 +92,17 @@ def _placements(outcome: Outcome) -> Table:
     table = _table("Where each actor ran", ("actor", ""), ("node", ""), ("tier", ""), ("site", ""), ("why", ""))
     for actor in outcome.actors:
         table.add_row(actor.role, actor.node, actor.tier, actor.site, actor.why)
+    return table
+
+
+def _trainings(outcome: Outcome) -> Table:
+    right = "right"
+    table = _table(
+        "Where each training ran: no call names a node", ("model", ""), ("version", right), ("node", ""),
+        ("predicted", right), ("observed", right), ("why", ""),
+    )  # fmt: skip
+    for one in outcome.trained:
+        place = one.placed
+        seconds = tuple("–" if value is None else duration(value) for value in (place.predicted, place.observed))
+        table.add_row(one.name, str(one.version), place.node, *seconds, place.why)
     return table

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "share", "size"]
+from collections.abc import Iterable
+
+__all__ = ["count", "duration", "others", "share", "size"]
 
 
 def size(value: float) -> str:
@@ -28,3 +30,9 @@ def share(value: float | None) -> str:
 def count(value: int) -> str:
     """With separators: 26,000."""
     return f"{value:,}"
+
+
+def others(nodes: Iterable[tuple[str, float | str]]) -> str:
+    """The nodes that were not chosen: gw-1 28 ms, cam-1 may not (an input may not leave plant-1)."""
+    said = [f"{node} {duration(why)}" if isinstance(why, float) else f"{node} may not ({why})" for node, why in nodes]
+    return ", ".join(said) or "–"

@@ -29,6 +29,15 @@ def test_the_job_finds_at_least_what_the_better_baseline_finds(fabric: FabricRec
     }
     assert set(found) == {"tierflow models", "z-score", "seasonal-naive"}, done.stdout
     assert found["tierflow models"] >= max(found.values())
-    for node in ("cam-1", "cam-2", "cam-3", "gw-1", "cloud-1"):
-        assert node in done.stdout
-    assert "plant-1->region-1" in report.read_text().replace("&gt;", ">")
+    page = report.read_text().replace("&gt;", ">")
+    assert "plant-1->region-1" in page
+    where = dict(re.findall(r"<tr><td>([^<]+)</td><td>([^<]+)</td>", page))
+    assert [where[f"device: {name}"] for name in ("pressure", "ecg", "water")] == ["cam-1", "cam-2", "cam-3"]
+    # Nobody named these places: the fabric found them.
+    assert where["cloud"] == "cloud-1"
+    assert where["edge of plant-1"] == "gw-1"
+    smaller = [node for what, node in where.items() if re.match(r"(?!larger).*, version \d", what)]
+    assert len(smaller) == 8
+    assert set(smaller) <= {"gw-1", "cam-1", "cam-2", "cam-3"}
+    assert {where["larger model, version 1"], where["larger model, version 2"]} == {"cloud-1"}
+    assert "chosen by predicted cost" in page

@@ -12,6 +12,7 @@ import pytest
 from jobs.anomaly.outcome import Outcome
 from jobs.anomaly.report import page, write
 from jobs.anomaly.traffic import Link
+from jobs.anomaly.training import Placed
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -59,8 +60,18 @@ def test_it_shows_every_method_series_actor_and_trouble(outcome: Outcome) -> Non
         assert all(trouble in text for trouble in one.card.troubles)
     for actor in outcome.actors:
         assert f"<td>{actor.node}</td>" in text
+    for one in outcome.trained:
+        assert f"<td>{one.name}, version {one.version}</td><td>{one.placed.node}</td>" in text
     assert text.count("8<small> of 8</small>") == 1
     assert "no labels" in text
+
+
+def test_a_training_is_shown_with_what_was_predicted_and_observed_and_with_the_others(outcome: Outcome) -> None:
+    others = (("gw-1", 0.0284), ("cam-1", "an input may not leave <b>"))
+    placed = Placed("cloud-1", "it has the least latency", 0.0196, 1.28, others)
+    text = page(replace(outcome, trained=(replace(outcome.trained[0], placed=placed),)))
+    assert "<td>19.6 ms</td><td>1.28 s</td>" in text
+    assert "<td>gw-1 28.4 ms, cam-1 may not (an input may not leave &lt;b&gt;)</td>" in text
 
 
 def test_it_says_when_links_were_not_measured_and_draws_them_when_they_were(outcome: Outcome) -> None:

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 
 import tierflow.testing
+from jobs.anomaly.cloud import LARGER
 from jobs.anomaly.device import Source
 from jobs.anomaly.fleet import posts, sources
 from jobs.anomaly.outcome import Outcome
 from jobs.anomaly.run import run
 from jobs.anomaly.series import SeriesError
 from tests.jobs.conftest import CLUSTERS, play
+from tierflow import Member
+
+
+def members(cluster: str) -> tuple[Member, ...]:
+    with tierflow.testing.fabric(CLUSTERS / cluster):
+        return tierflow.nodes()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -26,12 +33,32 @@ def test_every_labelled_anomaly_is_found_and_the_baselines_do_no_better(seed: in
         assert found[0] >= max(found[1:]), one.card.name
 
 
-def test_each_actor_runs_in_its_tier_and_its_site(outcome: Outcome) -> None:
-    where = {actor.role: (actor.node, actor.tier, actor.site) for actor in outcome.actors}
-    assert where["cloud"] == ("cloud-1", "cloud", "region-1")
-    assert where["edge of plant-1"] == ("gw-1", "edge", "plant-1")
-    assert where["device: ecg"] == ("cam-2", "device", "plant-1")
+def test_data_stays_where_it_is(outcome: Outcome) -> None:
+    where = {actor.role: (actor.node, actor.site) for actor in outcome.actors}
+    assert {f"device: {post.source.name}": post.node for post in posts(members("demo.yaml"), [])} == {
+        role: node for role, (node, _) in where.items() if role.startswith("device")
+    }
+    assert where["edge of plant-1"][1] == "plant-1"
     assert all(actor.why for actor in outcome.actors)
+
+
+def test_a_model_of_raw_readings_is_trained_in_their_site_and_each_training_says_why_there(outcome: Outcome) -> None:
+    plant = {member.name for member in members("demo.yaml") if member.site == "plant-1"}
+    smaller = [one for one in outcome.trained if one.name != LARGER]
+    assert len(smaller) == 8
+    assert {one.placed.node for one in smaller} <= plant
+    assert len(outcome.trained) == 10
+    assert all(one.placed.why for one in outcome.trained)
+
+
+def test_scores_are_the_same_wherever_things_run(outcome: Outcome) -> None:
+    with tierflow.testing.fabric(CLUSTERS / "demo.yaml") as fabric:
+        fabric.lose("cam-2")
+        fabric.lose("gw-1")
+        other = run([], seed=0, tell=lambda *_: None)
+    assert {actor.node for actor in other.actors} != {actor.node for actor in outcome.actors}
+    for one, elsewhere in zip(outcome.series, other.series, strict=True):
+        assert np.array_equal(one.scores["model"], elsewhere.scores["model"]), one.card.name
 
 
 def test_new_versions_are_taken_up_while_scoring_goes_on(outcome: Outcome) -> None:

@@ -20,6 +20,13 @@ MEMBERS = (member("cam-1", "device"), member("cam-2", "device"), member("gw-1", 
     ("title", "on", "why"),
     [
         ("any/f", 0, "asked for any node"),
+        ("any>edge@plant-1/f", 2, "asked for any node; chosen by predicted cost"),
+        (
+            "any@plant-1>edge@plant-1/f",
+            2,
+            "asked for site plant-1; of 3 nodes that fit, gw-1 was chosen by predicted cost",
+        ),
+        ("edge>edge@plant-1/f", 2, "asked for tier edge; gw-1 is the only node that fits"),
         ("edge/f", 2, "asked for tier edge; gw-1 is the only node that fits"),
         ("device@plant-1/f", 1, "asked for tier device at site plant-1; cam-2 is one of 2 nodes that fit"),
         ("device@cam-1/f", 0, "asked for tier device on node cam-1; cam-1 is the only node that fits"),

@@ -155,6 +155,11 @@ class Explanation:
             yield f"  and {self.more_usable} more that can run it, {self.more_ruled_out} more that are ruled out"
         yield f"  {LEGEND}"
 
+    @property
+    def usable(self) -> int:
+        """How many ways to run the call nothing rules out."""
+        return self.more_usable + sum(not row.ruled_out for row in self.alternatives)
+
     def to_json(self) -> str:
         """The explanation as a JSON object: SI units, null for what is unknown, the keys of the attributes."""
         return json.dumps(self.as_dict(), allow_nan=False)

@@ -90,8 +90,8 @@ class Table:
     rules: tuple[Rule, ...]
 
     def reasons(self, at: int) -> list[str]:
-        """What rules out the node at an index."""
-        return [rule.words(at) for rule in self.rules if rule.out[at]]
+        """What rules out the node at an index, each reason once: several inputs may be held to the same site."""
+        return list(dict.fromkeys(rule.words(at) for rule in self.rules if rule.out[at]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,8 @@ class Request:
     def asked(self) -> str:
         """What is asked, in words: ``tier edge or cloud at site plant-1, 2 CPU``."""
         place = f"tier {' or '.join(self.tiers)}" if self.tiers else ""
-        place += f" at site {self.site}" if self.site is not None else ""
+        if self.site is not None:
+            place += f" at site {self.site}" if place else f"site {self.site}"
         if self.node is not None:
             place += f" on node {self.node}" if place else f"node {self.node}"
         needs = [amount(name, value) for name, value in sorted(self.resources.items()) if value]

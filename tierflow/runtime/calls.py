@@ -99,22 +99,23 @@ class RayFabric:
     def placement(self, of: Any) -> Placement:
         """Where an actor or the task of a reference runs or ran."""
         self._join()
-        return whereabouts(of, self._membership.fresh().members)
+        place = whereabouts(of, self._membership.fresh().members)
+        return place if self._guide is None else self._guide.reasoned(of, place)
 
     def explain(self, of: Any) -> Explanation:
-        """Why the task of a reference was placed where it was, and how that went.
+        """Why an actor or the task of a reference was placed where it was, and how that went.
 
         Raises:
-            TypeError: `of` is no reference.
+            TypeError: `of` is neither.
             FabricError: it was not made by this process, or too long ago.
         """
-        if not isinstance(of, ray.ObjectRef):
-            raise TypeError(f"explain() takes an object reference, not {type(of).__name__}")
+        if not isinstance(of, (ray.ObjectRef, ray.actor.ActorHandle)):
+            raise TypeError(f"explain() takes an object reference or an actor handle, not {type(of).__name__}")
         self._join()
         found = None if self._guide is None else self._guide.explain(of)
         if found is None:
             raise FabricError(
-                f"nothing is known of how {of.hex()} was placed",
+                f"nothing is known of how {of} was placed",
                 "ask in the process that made the call, or see `tierflow explain --last 20`; of very brief calls only "
                 "some are looked at, and none in a cluster that `tierflow up` did not start",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import monotonic, sleep
 from typing import Any
 
@@ -17,7 +18,7 @@ from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import Starters
 from tierflow.runtime.weight import weight
-from tierflow.runtime.work import Ready, Work
+from tierflow.runtime.work import Placement, Ready, Work
 from tierflow.topology import Member
 
 __all__ = ["Guide"]
@@ -83,7 +84,10 @@ class Guide:
         its = ready if doer is work else doer.ready
         start = self._way(doer, its, choice, observed=observed)
         if not observed:
-            return start(*args, **kwargs)
+            made = start(*args, **kwargs)
+            if isinstance(made, ray.actor.ActorHandle):
+                self.placing.live(_key(made), work.request.name, choice)
+            return made
         ready.calls += 1
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
         if brief and small and not policy.asked:  # what is to be kept is looked at for each call
@@ -107,17 +111,27 @@ class Guide:
         return value
 
     def explain(self, ref: Any) -> Explanation | None:
-        """Why the task of a reference was placed where it was; None where that is not known (any more).
+        """Why the task of a reference, or an actor, was placed where it was; None where that is not known (any more).
 
         What a call tells of itself comes beside its result and may be a moment later than that.
         """
-        key = ref.binary()
+        key = _key(ref)
+        if isinstance(ref, ray.actor.ActorHandle):
+            return self.placing.explain(key)
         until = monotonic() + MOMENT
         while (found := self.placing.explain(key)) is not None and found.observed is None and monotonic() < until:
             if not ray.wait([ref], timeout=0, fetch_local=False)[0]:
                 break
             sleep(MOMENT / 20)
         return found
+
+    def reasoned(self, of: Any, place: Placement) -> Placement:
+        """Where an actor or a task is, with what it was chosen by for the reason, where this process chose it."""
+        told = self.explain(of)
+        if told is None or told.node != place.node or told.usable < 2:
+            return place
+        asked = "" if told.asked == "any node" else f"asked for {told.asked}; "
+        return replace(place, why=f"{asked}chosen by predicted cost: {told.why}")
 
     def keeps(self, ref: Any, value: Any) -> None:
         """Take note that a value was put on this node."""
@@ -160,6 +174,13 @@ class Guide:
             self.placing.end(flight, seen)
         else:
             self.placing.end(flight, None, error_words(told))
+        self._sharing.wake()
+
+
+def _key(of: Any) -> bytes:
+    """What an actor or the result of a call is known by."""
+    key: bytes = of._actor_id.binary() if isinstance(of, ray.actor.ActorHandle) else of.binary()
+    return key
 
 
 def _is_small(value: Any) -> bool:

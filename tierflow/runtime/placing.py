@@ -114,6 +114,7 @@ class Placing:
         self._telling: dict[str, Flight] = {}
         self._flights: OrderedDict[bytes, Flight] = OrderedDict()
         self._places: OrderedDict[bytes, Input] = OrderedDict()
+        self._actors: OrderedDict[bytes, Made] = OrderedDict()
         self._samples: deque[Sample] = deque(maxlen=UNSENT)
         self._sights: deque[Sight] = deque(maxlen=UNSENT)
         self._fresh: dict[str, float] = {}
@@ -172,6 +173,13 @@ class Placing:
             _keep(self._places, key, Input(choice.node, result))
         return flight
 
+    def live(self, key: bytes, title: str, choice: Choice) -> None:
+        """Remember what an actor, whose id is `key`, was placed by; how its making goes is not watched."""
+        with self._lock:
+            made = Made(key.hex(), title, self.caller, time.time(), choice.node, choice)
+            self._recorder.add(made, None, self._clock())
+            _keep(self._actors, key, made)
+
     def end(self, flight: Flight, seen: Seen | None, error: str = "") -> None:
         """Take note that a call has ended: how it went, or the error if it failed."""
         now = self._clock()
@@ -216,8 +224,10 @@ class Placing:
         return flight is not None and flight.ended is None
 
     def explain(self, key: bytes) -> Explanation | None:
-        """The explanation of the call whose result has this id, if it is one of the latest that were chosen for."""
-        flight = self._flights.get(key[:TASK_ID])
+        """The explanation of the actor or of the call whose result has this id, if it is one of the latest."""
+        actor, flight = self._actors.get(key), self._flights.get(key[:TASK_ID])
+        if actor is not None:
+            return Explanation.of(actor)
         return None if flight is None else Explanation.of(flight.made, flight.observed)
 
     def news(self) -> tuple[tuple[Sample, ...], tuple[Sight, ...], list[str]]:

@@ -54,7 +54,7 @@ class Sharing:
         return cls(registry, placing, policy, update.version)
 
     def wake(self) -> None:
-        """A call was made: there will be something to tell."""
+        """A call was made or has ended: there will be something to tell."""
         if not self._active.is_set():
             self._active.set()
 

@@ -50,11 +50,14 @@ def reason(title: str, member: Member, members: Iterable[Member]) -> str:
     """Why a work of this title (see `Request.title`) is on this member, in words."""
     everyone = tuple(members)
     request = _request(title, everyone)
+    chosen = CHOSEN in title.partition("/")[0]
     if request.asked == "any node":
-        return "asked for any node"
+        return "asked for any node; chosen by predicted cost" if chosen else "asked for any node"
     nodes = [node.name for node in eligible(request, everyone).nodes]
     if nodes == [member.name]:
         return f"asked for {request.asked}; {member.name} is the only node that fits"
+    if chosen and len(nodes) > 1:
+        return f"asked for {request.asked}; of {len(nodes)} nodes that fit, {member.name} was chosen by predicted cost"
     if request.tiers and member.tier != request.tiers[0]:
         return f"asked for {request.asked}; no node of tier {request.tiers[0]} was free, {member.name} was"
     return f"asked for {request.asked}; {member.name} is one of {len(nodes)} nodes that fit"

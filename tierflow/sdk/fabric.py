@@ -159,12 +159,12 @@ def placement(of: ObjectRef[Any] | ActorHandle[Any]) -> Placement:
     return current().placement(of)
 
 
-def explain(of: ObjectRef[Any]) -> Explanation:
-    """Why the task of a reference was placed where it was: the alternatives, what each would have cost, what ruled it
-    out, and what was predicted against what happened. Print it, or take `.to_json()`.
+def explain(of: ObjectRef[Any] | ActorHandle[Any]) -> Explanation:
+    """Why the task of a reference, or an actor, was placed where it was: the alternatives, what each would have cost,
+    what ruled it out, and, of a task, what was predicted against what happened. Print it, or take `.to_json()`.
 
     Raises:
-        FabricError: this process did not make the call, or nothing was chosen for it.
+        FabricError: this process did not make the call or the actor, or nothing was chosen for it.
     """
     return current().explain(of)
 
