@@ -42,7 +42,10 @@ def run(*, quick: bool) -> Result:
         ended = fabric.drive(head, "benchmarks.idle_driver", "end", timeout=120)
         time.sleep(quiet)
         without = watch(fabric, head, {}, windows, length, f"without its {len(ended)} actors")
-    return result(with_own, without, windows, length, len(ended))
+        fabric.drive(head, "benchmarks.idle_driver", "empty", timeout=120)
+        time.sleep(quiet)
+        empty = watch(fabric, head, {}, windows, length, "with empty actors")
+    return result(with_own, without, empty, length, len(ended))
 
 
 def watch(
@@ -82,25 +85,29 @@ def _cores(processes: Mapping[str, int]) -> dict[str, float]:
     return found
 
 
-def result(with_own: Sequence[Window], without: Sequence[Window], windows: int, length: float, ended: int) -> Result:
+def result(
+    with_own: Sequence[Window], without: Sequence[Window], empty: Sequence[Window], length: float, ended: int
+) -> Result:
     """The figures, against the bars."""
+    windows = len(with_own)
     nodes = list(with_own[0].traffic)
-    all_, ray = ([_mean(list(window.traffic.values())) for window in side] for side in (with_own, without))
+    all_, ray, bare = ([_mean(list(window.traffic.values())) for window in side] for side in (with_own, without, empty))
     own = _difference(all_, ray)
     names = sorted({name for window in with_own for name in window.cores})
     cores = {name: worth([window.cores.get(name, 0.0) for window in with_own]) for name in names}
     agents = [share for name, share in cores.items() if name != REGISTRY]
     met = bool(agents) and own.value <= TRAFFIC_BAR and all(share.value < CORE_BAR for share in agents)
     figures = [
-        Figure.of("idle node, tierflow's own: traffic", _times(own, 8e-3), "kbit/s"),
-        Figure.of("idle node, with tierflow: traffic", _times(worth(all_), 8e-3), "kbit/s"),
-        Figure.of("idle node, Ray alone: traffic", _times(worth(ray), 8e-3), "kbit/s"),
+        Figure.of("idle node, tierflow's own: traffic", own.scaled(8e-3), "kbit/s"),
+        Figure.of("idle node, with tierflow: traffic", worth(all_).scaled(8e-3), "kbit/s"),
+        Figure.of("idle node, Ray alone: traffic", worth(ray).scaled(8e-3), "kbit/s"),
+        Figure.of("idle node, an empty Ray actor: its traffic", _difference(bare, ray).scaled(8e-3), "kbit/s"),
         Figure.of("idle node: traffic with tierflow over Ray alone", _ratio(all_, ray), "x"),
     ]
     for node in nodes:
         sides = ([window.traffic[node] for window in side] for side in (with_own, without))
-        figures.append(Figure.of(f"{node}: tierflow's own traffic", _times(_difference(*sides), 8e-3), "kbit/s"))
-    figures += [Figure.of(f"{name}: of one core", _times(share, 100), "%") for name, share in cores.items()]
+        figures.append(Figure.of(f"{node}: tierflow's own traffic", _difference(*sides).scaled(8e-3), "kbit/s"))
+    figures += [Figure.of(f"{name}: of one core", share.scaled(100), "%") for name, share in cores.items()]
     return Result(
         id="E2",
         title="Idle fabric: control bytes per idle node, and cores of its agents",
@@ -117,6 +124,8 @@ def result(with_own: Sequence[Window], without: Sequence[Window], windows: int, 
         notes=(
             f"clusters/demo.yaml, {len(nodes)} nodes beside the head; {windows} windows of {length:.3g} s on each "
             f"side, one side after the other (ended actors: {ended}); bytes at the node's interface, both directions.",
+            "The empty actor is a plain Ray actor that does nothing, one on each node, after the registry and the "
+            "agents were ended: what a process of Ray costs however little it does.",
             "Half of E2: the bar on 100,000 simulated nodes is another benchmark.",
         ),
     )
@@ -133,10 +142,6 @@ def _difference(a: Sequence[float], b: Sequence[float]) -> Interval:
 
 def _ratio(a: Sequence[float], b: Sequence[float]) -> Interval:
     return interval([first / second for first, second in zip(a, b, strict=True)])
-
-
-def _times(measured: Interval, factor: float) -> Interval:
-    return Interval(measured.value * factor, measured.low * factor, measured.high * factor)
 
 
 def _mean(values: Sequence[float]) -> float:

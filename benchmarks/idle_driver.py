@@ -1,7 +1,6 @@
-"""The inside of E2's idle half: who the fabric's own actors are, and their end.
+"""The inside of E2's idle half: who the fabric's own actors are, their end, and actors that do nothing.
 
-python -m benchmarks.idle_driver list
-python -m benchmarks.idle_driver end
+``python -m benchmarks.idle_driver list``, ``end`` or ``empty``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,9 @@ from typing import Any
 import ray
 from ray.util import list_named_actors
 
+import tierflow
 from benchmarks.driven import answer, join
+from tierflow.topology import NODE
 
 SPACE, REGISTRY = "tierflow", "registry"
 
@@ -43,10 +44,33 @@ def end() -> list[str]:
     return names
 
 
+class Empty:
+    """An actor that does nothing at all."""
+
+    def ready(self) -> None:
+        """Return once it runs."""
+
+
+def empty() -> list[str]:
+    """Start one on each node, and say where."""
+    made: Any = ray.remote(Empty)
+    nodes = [node.name for node in tierflow.nodes()]
+    actors = [
+        made.options(name=f"empty/{name}", lifetime="detached", num_cpus=0, label_selector={NODE: name}).remote()
+        for name in nodes
+    ]
+    ray.get([actor.ready.remote() for actor in actors])
+    return nodes
+
+
 def main(what: str) -> None:
-    """List them or end them."""
-    join()
-    answer(processes() if what == "list" else end())
+    """Do one of the three."""
+    if what == "list":
+        join()
+        answer(processes())
+    else:
+        tierflow.init(log_to_driver=False)
+        answer(end() if what == "end" else empty())
 
 
 if __name__ == "__main__":

@@ -13,11 +13,15 @@ __all__ = ["Interval", "Pairs", "in_turn", "interval"]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A median and the bounds of its 95 % interval."""
+    """A median, or what a caller says that it is, and the bounds of its 95 % interval."""
 
     value: float
     low: float
     high: float
+
+    def scaled(self, factor: float) -> Interval:
+        """The same in another unit."""
+        return Interval(self.value * factor, self.low * factor, self.high * factor)
 
 
 @dataclass(frozen=True, slots=True)

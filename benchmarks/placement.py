@@ -103,8 +103,8 @@ def result(
 
 def _overall(cells: Sequence[Cell], overall: Interval) -> list[Figure]:
     found = [
-        Figure.of("regret over all cells", _percent(overall), "%"),
-        Figure.of("regret over all cells, decisions alone", _percent(decided(cells)), "%"),
+        Figure.of("regret over all cells", overall.scaled(100), "%"),
+        Figure.of("regret over all cells, decisions alone", decided(cells).scaled(100), "%"),
     ]
     found += (
         Figure.of(f"all cells, {_label(side)}: its time over tierflow's", ratio(cells, side), "x")
@@ -116,8 +116,8 @@ def _overall(cells: Sequence[Cell], overall: Interval) -> list[Figure]:
 def _cells(cells: Sequence[Cell]) -> list[Figure]:
     found = []
     for one in cells:
-        found.append(Figure.of(f"{one.name}: regret", _percent(regret([one])), "%"))
-        found.append(Figure.of(f"{one.name}: regret, decisions alone", _percent(decided([one])), "%"))
+        found.append(Figure.of(f"{one.name}: regret", regret([one]).scaled(100), "%"))
+        found.append(Figure.of(f"{one.name}: regret, decisions alone", decided([one]).scaled(100), "%"))
         found.append(Figure.of(f"{one.name}: tierflow ({_places(one)})", worth(one.ours), "s"))
         found += (Figure.of(f"{one.name}: {_label(side)}", worth(one.side(side)), "s") for side in (*TIERS, PLAIN))
     return found
@@ -136,9 +136,9 @@ def _replanned(rows: Sequence[Replanned]) -> list[Figure]:
     for row in rows:
         name = f"planning again, {row.nodes} nodes"
         found.append(Figure.of(f"{name}: from scratch over remembered", row.ratio, "x"))
-        found.append(Figure.of(f"{name}: remembered", _times(row.remembered, 1e3), "ms"))
-        found.append(Figure.of(f"{name}: from scratch", _times(row.scratch, 1e3), "ms"))
-        found.append(Figure.of(f"{name}: regret of never planning again", _percent(row.stale), "%"))
+        found.append(Figure.of(f"{name}: remembered", row.remembered.scaled(1e3), "ms"))
+        found.append(Figure.of(f"{name}: from scratch", row.scratch.scaled(1e3), "ms"))
+        found.append(Figure.of(f"{name}: regret of never planning again", row.stale.scaled(100), "%"))
     return found
 
 
@@ -174,11 +174,3 @@ def _of(steps: Sequence[dict[str, Any]], key: str) -> Interval:
 
 def _counted(name: str, count: int, most: int) -> Figure:
     return Figure(name=f"{name} (of {most})", value=count, low=count, high=count, unit="steps")
-
-
-def _times(measured: Interval, factor: float) -> Interval:
-    return Interval(measured.value * factor, measured.low * factor, measured.high * factor)
-
-
-def _percent(share: Interval) -> Interval:
-    return _times(share, 100.0)

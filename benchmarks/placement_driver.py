@@ -1,6 +1,6 @@
 """The inside of D2: a driver on the device that has the data. It changes the links itself and calls from every side.
 
-python -m benchmarks.placement_driver '["20 Mbit/s, 25 ms", ...]' REPEATS WARM
+``python -m benchmarks.placement_driver '["20 Mbit/s, 25 ms", ...]' REPEATS WARM``
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from tierflow.rig import LinkControl
 TIERS = ("device", "edge", "cloud")
 OURS, PLAIN = "tierflow", "plain Ray"
 PATIENCE = 300.0
+REST = 0.1
+"""Seconds between an input's way into the store and the call, so that a weak device has done with it."""
 START = 3
 """Calls to each tier in flight at once before anything is measured, so that workers are started and have torch."""
 
@@ -41,6 +43,7 @@ def sides(shape: Shape) -> dict[str, Start]:
 def timed(start: Start, shape: Shape, count: int, rng: np.random.Generator) -> tuple[float, Any]:
     """Seconds from the call to its result, and the reference; the input is new and lies in the device's store."""
     data = tierflow.put(shape.input(rng, count))
+    time.sleep(REST)
     began = time.perf_counter()
     reference = start(data)
     tierflow.get(reference, timeout=PATIENCE)

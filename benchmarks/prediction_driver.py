@@ -1,6 +1,6 @@
 """The inside of D1: a driver on the device holds calls to each node in turn, and notes what the fabric predicted.
 
-python -m benchmarks.prediction_driver '["20 Mbit/s, 25 ms", ...]' '["cam-1", ...]' REPEATS WARM
+``python -m benchmarks.prediction_driver '["20 Mbit/s, 25 ms", ...]' '["cam-1", ...]' REPEATS WARM``
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The inside of D2's step: a driver on the device calls without end while the uplink steps down and up again.
 
-python -m benchmarks.steps_driver TIMES PATIENCE
+``python -m benchmarks.steps_driver TIMES PATIENCE``
 """
 
 from __future__ import annotations

@@ -16,17 +16,30 @@ LOOKS = 15
 
 
 def pairs(topology: Topology, head: str) -> tuple[Pair, ...]:
-    """The fewest pairs that cross every link that carries calls: each node with the gateway of its site (its node of
-    the highest tier, the first by name), and each gateway with the head.
+    """Few pairs that cross every link that carries calls: each node with the gateway of its site (its node of the
+    highest tier, the first by name) and each gateway with the head. Where that leaves out links, as those of a node
+    that has a way of its own out of its site: such nodes with the head, and the ends of links between other sites.
     """
-    found = []
-    for site in topology.sites:
-        nodes = topology.site(site)
-        if nodes:
-            gateway = _gateway(topology, nodes, head)
-            found += [(node.name, gateway) for node in nodes if node.name != gateway]
-            found += [(gateway, head)] if gateway != head else []
-    return tuple(sorted(pair for pair in found if topology.path(*pair) is not None))
+    gateways = {site: _gateway(topology, nodes, head) for site in topology.sites if (nodes := topology.site(site))}
+    names = sorted(node.name for node in topology.nodes)
+    wanted = {(name, gateways[topology.node(name).site]) for name in names} | {
+        (name, head) for name in gateways.values()
+    }
+    found = {pair for pair in wanted if pair[0] != pair[1] and topology.path(*pair) is not None}
+    crossed = {link for pair in found for link in _links(topology, pair)}
+    ends = [sorted(gateways.get(end, end) for end in (link.source, link.target)) for link in topology.links]
+    between = sorted({(a, b) for a, b in ends if a not in topology.sites and b not in topology.sites})
+    for pair in (*((name, head) for name in names), *between):
+        further = _links(topology, pair) - crossed
+        if further:
+            found.add(pair)
+            crossed |= further
+    return tuple(sorted(found))
+
+
+def _links(topology: Topology, pair: Pair) -> set[int]:
+    """The links between a pair, there and back."""
+    return {*(topology.path(*pair) or ()), *(topology.path(*reversed(pair)) or ())}
 
 
 def _gateway(topology: Topology, nodes: tuple[NodeSpec, ...], head: str) -> str:

@@ -14,8 +14,9 @@ from tierflow.errors import FabricError
 from tierflow.planning import Eligible, Policy, eligible, no_placement
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.arrow import carry_arrow
+from tierflow.runtime.asking import can_choose
 from tierflow.runtime.flows import ActorNode, TaskNode
-from tierflow.runtime.guide import Guide, can_choose
+from tierflow.runtime.guide import Guide
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
 from tierflow.runtime.settings import RIG
 from tierflow.runtime.starters import Starters, options_of

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import ray
 
-from tierflow.cost.call import Input, Variant
-from tierflow.errors import NoPlacement
+from tierflow.cost.call import Input
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
+from tierflow.runtime.asking import INLINE_TEXT, chosen, error_words, inputs, kept, next_best
 from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import Starters
@@ -23,7 +21,7 @@ from tierflow.runtime.weight import weight
 from tierflow.runtime.work import Placement, Ready, Work
 from tierflow.topology import Member
 
-__all__ = ["Guide", "can_choose"]
+__all__ = ["Guide"]
 
 BRIEF = 0.005
 """Seconds of work below which not every call is chosen for and observed: both would cost a share of the call."""
@@ -31,14 +29,9 @@ FIRST_CALLS = 16
 """Calls of a function that are all observed, however brief."""
 STRIDE = 8
 """Of brief calls, one in so many is chosen for and observed; it stands for all of them."""
-OTHERS = 2
-"""How many next best nodes Ray may fall back to."""
-OTHERS_OF_ACTOR = 16
-"""The same for what is not started anew at each call: an actor is started again there if its node is lost."""
 MOMENT = 0.1
 """Seconds by which what is told of a call may be later than its result."""
 SMALL = (int, float, bool, type(None))
-INLINE_TEXT = 1024
 
 
 class Guide:
@@ -82,18 +75,14 @@ class Guide:
             return ready.start(*args)
         began = monotonic()
         policy = self._policy(work, ready)
-        works = {_variant(work): work}
-        if policy.accuracy is not None:
-            works.update({_variant(other): other for other in work.variants})
-        inputs = self._inputs(args, kwargs)
-        try:
-            call, choice = self.placing.choose(tuple(works), work.request, policy, inputs, ready.refused)
-        except NoPlacement as error:
-            raise NoPlacement(work.request.title, error.asked, error.refusals, error.mend) from None
+        values = (*args, *kwargs.values())
+        given = inputs(values, self.placing.caller, self._where)
+        awaits = any(isinstance(value, ray.ObjectRef) and self.placing.awaits(value.binary()) for value in values)
+        doer, call, choice = chosen(self.placing, work, policy, given, ready.refused)
         self._sharing.wake()
-        chosen = next(other for variant, other in works.items() if variant.function == choice.function)
-        observed = chosen.observed is not None
-        start = self._way(chosen, ready if chosen is work else chosen.ready, choice, observed=observed)
+        observed = doer.observed is not None
+        its = ready if doer is work else doer.ready
+        start = self._way(doer, its, choice, observed=observed)
         if not observed:
             made = start(*args, **kwargs)
             if isinstance(made, ray.actor.ActorHandle):
@@ -102,11 +91,12 @@ class Guide:
         ready.calls += 1
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
         if brief and small and not policy.asked:  # what is to be kept is looked at for each call
-            ready.start = self._way(chosen, ready, choice, observed=False)
+            ready.start = self._way(doer, its or doer.ready, choice, observed=False)
             ready.skip = STRIDE - 1
         ref, told = start(*args, **kwargs)
         key = ref.binary()
-        flight = self.placing.begin(key, work.request.name, call, choice, STRIDE if brief else 1, began)
+        stands_for = STRIDE if brief else 1
+        flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, tells=not awaits)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
 
@@ -151,75 +141,40 @@ class Guide:
         """What the call keeps: the work's own policy over the program's over the cluster file's."""
         program = self._program()
         if ready.policy is None or ready.policy[1] is not program:
-            policy = work.policy.over(program.over(self._sharing.policy))
-            if len(work.request.tiers) > 1 and not policy.order:
-                policy = replace(policy, order=work.request.tiers)
-            ready.policy = policy, program
+            ready.policy = kept(work, program, self._sharing.policy), program
         return ready.policy[0]
 
     def _way(self, work: Work, ready: Ready | None, choice: Choice, *, observed: bool) -> Any:
         if ready is None:
             ways = Starters(work)
             ready = work.ready = Ready(ways.anywhere(), ways)
-        # Ray falls back as soon as the node is busy. Where it is known to be busy and was chosen all the same, the
-        # call is to wait for it; where it seemed idle, others use it, and the next best is as good.
-        most = OTHERS if work.observed is not None else OTHERS_OF_ACTOR
-        others = choice.next_best(most) if not choice.waited or len(work.request.tiers) > 1 else ()
+        others = next_best(choice, work)  # Ray falls back as soon as the node is busy
         member = self._members[choice.node]
         return ready.ways.on(choice.node, others, member.tier, member.site, observed=observed)
 
-    def _inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Input, ...]:
-        here, beside = 0, []
-        for value in (*args, *kwargs.values()):
-            if isinstance(value, ray.ObjectRef):
-                beside.append(self._where(value))
-            else:
-                size = weight(value)
-                if size > INLINE_TEXT:
-                    beside.append(Input(self.placing.caller, float(size)))
-                else:
-                    here += size
-        return (Input(self.placing.caller, float(here)), *beside) if here else tuple(beside)
-
-    def _where(self, ref: Any) -> Input:
+    def _where(self, value: Any) -> Input | None:
         """Where the object of a reference is; what another process made is asked of its owner, once."""
-        key = ref.binary()
+        if not isinstance(value, ray.ObjectRef):
+            return None
+        key = value.binary()
         known = self.placing.known(key)
         if known is None:
-            found = ray.experimental.get_object_locations([ref]).get(ref, {})
+            found = ray.experimental.get_object_locations([value]).get(value, {})
             nodes = [self._names[node] for node in found.get("node_ids", ()) if node in self._names]
             size = found.get("object_size") or 0
             self.placing.place(key, nodes[0] if nodes else self.placing.caller, size)
             known = self.placing.known(key)
-        assert known is not None
         return known
 
     def _ended(self, flight: Flight, told: Any) -> None:
         """What Ray calls, in a thread of its own, when the observation of a call is here."""
         if isinstance(told, tuple):
-            node, compute, result, first = told
-            seen = Seen(self._names.get(node, ""), compute, result, first)
+            node, compute, result, size, first = told
+            seen = Seen(self._names.get(node, ""), compute, result, size, first)
             self.placing.end(flight, seen)
         else:
-            self.placing.end(flight, None, f"{type(told).__name__}: {told}".splitlines()[0])
+            self.placing.end(flight, None, error_words(told))
         self._sharing.wake()
-
-
-def can_choose(work: Work) -> bool:
-    """Whether the node is the fabric's to choose: the user has not given Ray a strategy of his own."""
-    if work.request.fallbacks:
-        return False
-    own = (work.options.get(name) for name in ("scheduling_strategy", "placement_group"))
-    return all(value in (None, "default", "DEFAULT") for value in own)
-
-
-def function_name(work: Work) -> str:
-    """The name that a function's profile is kept under: the same in every program that imports it."""
-    raw = work.raw
-    module = raw.__module__
-    if module == "__main__":
-        module = Path(sys.modules["__main__"].__dict__.get("__file__") or "__main__").stem
-    return f"{module}.{raw.__qualname__.removesuffix('.raw')}"
 
 
 def _key(of: Any) -> bytes:
@@ -230,7 +185,3 @@ def _key(of: Any) -> bytes:
 
 def _is_small(value: Any) -> bool:
     return isinstance(value, SMALL) or (isinstance(value, (str, bytes)) and len(value) <= INLINE_TEXT)
-
-
-def _variant(work: Work) -> Variant:
-    return Variant(function_name(work), work.accuracy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
@@ -13,20 +13,23 @@ from tierflow.runtime.weight import weight
 
 __all__ = ["Observation", "observed"]
 
-Observation = tuple[str, float, int, bool]
-"""Ray's id of the node, seconds in the function, bytes of the result, whether it was its first call in this process."""
+Observation = tuple[str, float, int, int, bool]
+"""Ray's id of the node, seconds in the function, bytes of result and arguments, whether it was its first call in this
+process.
+"""
 
 _called: set[Any] = set()
 
 
-def observed(function: Any, call: Callable[[], Any]) -> tuple[Any, Observation]:
-    """The result of a call of a function, and what is to be told of it."""
+def observed(function: Any, call: Callable[[], Any], given: Iterable[Any]) -> tuple[Any, Observation]:
+    """The result of a call of a function with the arguments `given`, and what is to be told of it."""
     first = function not in _called
     _called.add(function)
+    size = sum(map(weight, given))  # before the function can alter them
     began = perf_counter()
     result = call()
     seconds = perf_counter() - began
-    return result, (_node(), seconds, weight(result), first)
+    return result, (_node(), seconds, weight(result), size, first)
 
 
 @functools.cache

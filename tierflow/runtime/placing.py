@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from tierflow.cost import IDLE, Call, Input, Profiles, Queue, Transfer, Variant, Watched
 from tierflow.cost.attribution import Outcome, attribute
-from tierflow.cost.transfer import INLINE
+from tierflow.cost.transfer import FIRST_WINDOW, INLINE
 from tierflow.planning import Policy, Request
 from tierflow.planning.account import Made, Observed
 from tierflow.planning.choose import Choice
@@ -49,11 +49,13 @@ class Seen:
     """How a call went: the node that ran it, seconds in the function, bytes of the result.
 
     `first` is true for the first call of the function in its process, which also imported what the function needs.
+    `size` is the bytes of its arguments.
     """
 
     node: str
     compute: float
     result: int
+    size: float
     first: bool = False
 
 
@@ -62,8 +64,9 @@ class Flight:
     """A call from its choice on.
 
     `key` is the id of its result. `began` and `ended` are seconds of this process's clock, `weight` is how many calls
-    this one stands for in the queue. `alone` is false where its time says nothing of links and dispatch, because other
-    calls were on their way. `fetched` is the seconds that the caller then waited for a large result.
+    this one stands for in the queue. `alone` is false where other calls were on their way to its node; `tells` is false
+    where its time says nothing of links and dispatch, because it shared them or waited for an input. `fetched` is the
+    seconds that the caller then waited for a large result.
     """
 
     key: bytes
@@ -73,6 +76,7 @@ class Flight:
     began: float
     weight: int
     alone: bool
+    tells: bool = True
     ended: float | None = None
     fetched: float = 0.0
     seen: Seen | None = None
@@ -90,14 +94,24 @@ class Flight:
 
 
 class Placing:
-    """The choices of one process, whose node is `caller`."""
+    """The choices of one process, whose node is `caller`.
 
-    def __init__(self, caller: str, conditions: Conditions, clock: Callable[[], float] = time.monotonic) -> None:
+    `clock` is steady and `date` gives seconds since 1970, for what is told of a call.
+    """
+
+    def __init__(
+        self,
+        caller: str,
+        conditions: Conditions,
+        clock: Callable[[], float] = time.monotonic,
+        date: Callable[[], float] = time.time,
+    ) -> None:
         self.caller = caller
-        self._conditions, self._clock = conditions, clock
+        self._conditions, self._clock, self._date = conditions, clock, date
         self._known, self._profiles, self._decisions = Watched(), Profiles(), Decisions()
         self._load: dict[str, Queue] = {}
         self._heavy = 0
+        self._telling: dict[str, Flight] = {}
         self._flights: OrderedDict[bytes, Flight] = OrderedDict()
         self._places: OrderedDict[bytes, Input] = OrderedDict()
         self._actors: OrderedDict[bytes, Made] = OrderedDict()
@@ -139,13 +153,19 @@ class Placing:
             )
         return call, choice
 
-    def begin(self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float) -> Flight:
-        """Count a call that was submitted, for `weight` calls, as on its way; `key` is the id of its result."""
+    def begin(
+        self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float, *, tells: bool = True
+    ) -> Flight:
+        """Count a call that was submitted, for `weight` calls, as on its way; `key` is the id of its result.
+
+        `tells` is false where its time says nothing of links and dispatch: an input of it is not made yet, say.
+        """
         with self._lock:
             queue = self._load.get(choice.node, IDLE)
-            alone = queue.calls == 0 and self._heavy == 0
-            made = Made(key[:TASK_ID].hex(), title, self.caller, time.time(), choice.node, choice)
-            flight = Flight(key, call, choice, made, began, weight, alone)
+            alone = queue.calls == 0
+            made = Made(key[:TASK_ID].hex(), title, self.caller, self._date(), choice.node, choice)
+            flight = Flight(key, call, choice, made, began, weight, alone, tells and alone and self._heavy == 0)
+            self._share_links(flight)
             result = self._profiles.of(choice.function).returns(call.size).value
             self._load[choice.node] = queue.joined(choice.compute, weight)
             self._heavy += call.size > INLINE
@@ -167,12 +187,14 @@ class Placing:
             node = flight.choice.node
             self._load[node] = self._load.get(node, IDLE).left(flight.choice.compute, flight.weight)
             self._heavy -= flight.call.size > INLINE
+            if self._telling.get(node) is flight:
+                del self._telling[node]
             flight.ended, flight.seen, flight.error = now, seen, error
             self._recorder.add(flight.made, flight.observed, now)
             if seen is None or seen.node not in self._conditions.fixed.nodes:
                 return
             _keep(self._places, flight.key, Input(self.caller if seen.result <= INLINE else seen.node, seen.result))
-            if flight.alone and not seen.first:
+            if flight.tells and not seen.first:
                 self._explain(flight, seen, now)
             if not seen.first and (flight.alone or seen.node != node):
                 self._profile(flight, seen)
@@ -195,6 +217,11 @@ class Placing:
     def known(self, key: bytes) -> Input | None:
         """Where an object is and how large, if that is known."""
         return self._places.get(key)
+
+    def awaits(self, key: bytes) -> bool:
+        """Whether an object is the result of a call of this process that has not ended."""
+        flight = self._flights.get(key[:TASK_ID])
+        return flight is not None and flight.ended is None
 
     def explain(self, key: bytes) -> Explanation | None:
         """The explanation of the actor or of the call whose result has this id, if it is one of the latest."""
@@ -226,6 +253,16 @@ class Placing:
             if update.profiles.functions:
                 self._profiles = self._profiles.merged(update.profiles)
 
+    def _share_links(self, flight: Flight) -> None:
+        """Take note that from now on a call has its inputs sent: those under way may take longer for it."""
+        node, size = flight.choice.node, flight.call.size
+        nodes = list(self._telling) if size > INLINE else [node] if size > FIRST_WINDOW else []
+        for other in nodes:
+            if other in self._telling:
+                self._telling.pop(other).tells = False
+        if flight.tells:
+            self._telling[node] = flight
+
     def _explain(self, flight: Flight, seen: Seen, now: float) -> None:
         outcome = Outcome(now - flight.began, seen.compute, float(seen.result), now)
         conditions = flight.choice.ranking.conditions
@@ -244,7 +281,7 @@ class Placing:
         fixed, function = self._conditions.fixed, flight.choice.function
         at = fixed.nodes[seen.node]
         kind, speed = fixed.kinds[fixed.kind[at]], float(self._conditions.speed.value[at])
-        sample = Sample(function, kind, speed, flight.call.size, seen.compute, float(seen.result))
+        sample = Sample(function, kind, speed, seen.size, seen.compute, float(seen.result))
         self._profiles = profiled(self._profiles, sample)
         self._samples.append(sample)
 

@@ -63,7 +63,7 @@ def observed_body(body: Callable[..., Any]) -> Callable[..., Any] | None:
     def watched(*args: Any, **kwargs: Any) -> Any:
         from tierflow.runtime.observe import observed
 
-        return observed(watched, lambda: body(*args, **kwargs))
+        return observed(watched, lambda: body(*args, **kwargs), (*args, *kwargs.values()))
 
     functools.update_wrapper(watched, body)
     watched.__qualname__ = f"{body.__qualname__.removesuffix(BODY)}{OBSERVED}"

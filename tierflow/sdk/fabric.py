@@ -63,7 +63,8 @@ class Fabric(Protocol):
         """Bytes that crossed each link, by its name."""
 
 
-_open: list[Fabric] = []
+_open: list[tuple[Fabric, Policy]] = []
+"""The fabrics that were entered, and the program's policy before each."""
 _ray: list[Fabric] = []
 _policy = POLICY
 
@@ -71,7 +72,7 @@ _policy = POLICY
 def current() -> Fabric:
     """The fabric that calls go to now."""
     if _open:
-        return _open[-1]
+        return _open[-1][0]
     if not _ray:
         from tierflow.runtime.calls import RayFabric
 
@@ -81,12 +82,14 @@ def current() -> Fabric:
 
 def enter(fabric: Fabric) -> None:
     """Let calls go to this fabric until it is left."""
-    _open.append(fabric)
+    _open.append((fabric, _policy))
 
 
 def leave(fabric: Fabric) -> None:
-    """Let calls go where they went before."""
-    _open.remove(fabric)
+    """Let calls go where they went before, by the policy that the program had before."""
+    global _policy
+    at = next(at for at, (entered, _) in enumerate(_open) if entered is fabric)
+    _policy = _open.pop(at)[1]
 
 
 def program_policy() -> Policy:

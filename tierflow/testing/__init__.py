@@ -10,9 +10,10 @@
             assert fab.sent["region-1->plant-1"] > 0
             assert fab.clock.now > 0.02
 
-Everything runs in this process and thread, in the order it is written, so a test can't be flaky. Placement, its errors,
-what comes back (`ray.ObjectRef`, `RayTaskError`, generators) and the copying of arguments are as on a cluster. The
-program's globals are not copied. The program itself runs on the head's node.
+Everything runs in this process and thread, in the order it is written, so a test can't be flaky. Policies, placement,
+its errors, `tierflow.explain`, what comes back (`ray.ObjectRef`, `RayTaskError`, generators) and the copying of
+arguments are as on a cluster; a function's time is learned from its calls, of which `durations` says how long they
+take. The program's globals are not copied. The program itself runs on the head's node.
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import ray
 from ray.actor import ActorHandle
+from ray.exceptions import ActorDiedError
 
 from tierflow.runtime.work import Work
 
-__all__ = ["ActorState", "LocalHandle", "LocalMethod", "bound"]
+__all__ = ["ActorState", "LocalHandle", "LocalMethod", "bound", "is_stream"]
 
 
 @dataclass(eq=False, slots=True)
@@ -42,6 +43,13 @@ class ActorState:
         """Its event loop, made at its first need."""
         self.runner = self.runner or asyncio.Runner()
         return self.runner
+
+    def died(self) -> Exception:
+        """What its callers get, once it is dead."""
+        error = ActorDiedError(self.failure)
+        if self.failure is None:
+            error.error_msg = f"The actor {self.work.request.title} is dead: {self.death}."
+        return error
 
     def close(self) -> None:
         """End its event loop and forget its instance."""
@@ -121,3 +129,8 @@ def bound(actor: ActorState, name: str) -> Callable[..., Any]:
         return lambda function, *args, **kwargs: function(actor.instance, *args, **kwargs)
     method: Callable[..., Any] = getattr(actor.instance, name)
     return method
+
+
+def is_stream(function: Callable[..., Any]) -> bool:
+    """Whether a function yields its results one by one."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)

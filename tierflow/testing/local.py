@@ -9,19 +9,24 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Any
 
-from ray.exceptions import ActorDiedError, GetTimeoutError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayTaskError
 
+from tierflow.cost import Input
 from tierflow.errors import FabricError
-from tierflow.planning import eligible, no_placement
+from tierflow.planning import Policy, eligible, no_placement
 from tierflow.planning.explanation import Explanation
+from tierflow.runtime.asking import can_choose
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.whereabouts import reason
 from tierflow.runtime.work import Placement, Work
 from tierflow.sdk.body import drain
-from tierflow.testing.actors import ActorState, LocalHandle, bound
+from tierflow.sdk.fabric import program_policy
+from tierflow.testing.actors import ActorState, LocalHandle, bound, is_stream
 from tierflow.testing.clock import MockClock
+from tierflow.testing.cores import Cores
 from tierflow.testing.frames import Frame, frame, inside
 from tierflow.testing.network import Network
+from tierflow.testing.placed import Outcome, Placed, Placer
 from tierflow.testing.references import Reference, References, Value, dumps, loads
 from tierflow.topology import NODE, SITE, TIER, ClusterSpec, Member, Topology
 
@@ -47,7 +52,9 @@ class LocalFabric:
         self._actors: list[ActorState] = []
         self._named: dict[str, LocalHandle] = {}
         self._lost: set[str] = set()
-        self._slots = {node.name: [0.0] * max(1, math.floor(node.cpus)) for node in self.topology.nodes}
+        cluster = Policy() if spec.policy is None else Policy.of(**spec.policy.given)
+        self._placer = Placer(self.topology, cluster, program_policy)
+        self._cores = Cores(self.topology)
         self._exported: set[Work] = set()
         self._number = 0
 
@@ -100,29 +107,42 @@ class LocalFabric:
         return Placement(member.name, member.tier, member.site, reason(title, member, members))
 
     def explain(self, of: Any) -> Explanation:
-        """Nothing is predicted here, so nothing can be explained."""
-        raise FabricError(f"nothing is known of how {of} was placed", "ask on a fabric that `tierflow up` started")
+        """Why the task of a reference was placed where it was; how it went, once its result could be here."""
+        if not isinstance(of, Reference):
+            raise TypeError(f"explain() takes an object reference, not {type(of).__name__}")
+        found = self._placer.explain(of.binary(), self._frame.node, self._frame.clock.now)
+        if found is None:
+            raise FabricError(
+                f"nothing is known of how {of.hex()} was placed",
+                "ask on the node that made the call; only tasks with one result are looked at",
+            )
+        return found
 
     def start(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a task or create an actor."""
         if isinstance(work.body, type):
             return self._create(work, args, kwargs)
         inspect.signature(work.raw).bind(*args, **kwargs)
-        self._export(work)
-        node = self._choose(work)
-        options = dict(work.options)
-        needed = min(math.ceil(work.request.resources.get("CPU", 0.0)), len(self._slots[node]))
+        here, given = self._frame, [*args, *kwargs.values()]
+        doer, node, placed = self._choose(work, given)
+        self._export(doer)
+        cpus, began = doer.request.resources.get("CPU", 0.0), [here.clock.now]
 
         def begin(arrival: float) -> float:
-            return max([arrival, *sorted(self._slots[node])[:needed]])
+            began.append(max(arrival, self._cores.free(node, cpus)))
+            return began[-1]
 
         def end(moment: float) -> None:
-            taken = sorted(self._slots[node])
-            self._slots[node] = [moment] * needed + taken[needed:]
+            self._cores.take(node, cpus, moment)
 
-        return self._run(
-            _Call(work.request.title, work.request.name, node, work.body, begin, end), args, kwargs, options
-        )
+        call = _Call(doer.request.title, doer.request.name, node, doer.body, begin, end)
+        made = self._run(call, args, kwargs, dict(doer.options))
+        if placed is not None and doer.observed is not None:
+            value = self._value(made)
+            back = value.ready + self._network.time(node, here.node, len(value.data))
+            outcome = Outcome(back, node, value.ready - began[-1], len(value.data), value.error)
+            self._placer.ran(placed, made.binary(), outcome)
+        return made
 
     def bind(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Add the work to a flow: a Ray DAG node."""
@@ -133,7 +153,7 @@ class LocalFabric:
         """Call a method of an actor."""
         kind, title = actor.work.request.name, actor.work.request.title
         if actor.death:
-            return self._keep(Value(b"", actor.node, self._frame.clock.now, title, error=_dead(actor)))
+            return self._keep(Value(b"", actor.node, self._frame.clock.now, title, error=actor.died()))
         function = bound(actor, method)
         inspect.signature(function).bind(*args, **kwargs)
         serial = actor.serial
@@ -151,7 +171,7 @@ class LocalFabric:
             return drain(result, actor.loop()) if isinstance(result, AsyncGenerator) else result
 
         given = {"num_returns": getattr(function, "__ray_num_returns__", None), **options}
-        call = _Call(title, f"{kind}.{method}", actor.node, run, begin, end, streams=_streams(function))
+        call = _Call(title, f"{kind}.{method}", actor.node, run, begin, end, streams=is_stream(function))
         return self._run(call, args, kwargs, given)
 
     def get(self, refs: Any, *, timeout: float | None = None) -> Any:
@@ -183,8 +203,10 @@ class LocalFabric:
 
     def put(self, value: Any) -> Any:
         """A reference to a copy of the value, kept where the caller runs."""
-        data, held = dumps(value)
-        return self._keep(Value(data, self._frame.node, self._frame.clock.now, held=held))
+        (data, held), here = dumps(value), self._frame
+        made = self._keep(Value(data, here.node, here.clock.now, held=held))
+        self._placer.keep(made.binary(), here.node, len(data), here.clock.now)
+        return made
 
     def kill(self, handle: LocalHandle) -> None:
         """End an actor."""
@@ -218,7 +240,7 @@ class LocalFabric:
         if work.raw.__init__ is not object.__init__:
             inspect.signature(work.raw).bind(*args, **kwargs)
         self._export(work)
-        actor = ActorState(work, self._choose(work))
+        actor = ActorState(work, self._choose(work, [*args, *kwargs.values()])[1])
         self._number += 1
         handle = LocalHandle(actor, self._number, self)
         self._actors.append(actor)
@@ -237,14 +259,24 @@ class LocalFabric:
             actor.death, actor.failure = "its construction failed", made.error
         return handle
 
-    def _choose(self, work: Work) -> str:
-        """Of the nodes of the first tier that has one that fits, the one that is free first."""
-        members = self.members()
-        nodes = eligible(work.request, members).nodes
-        if not nodes:
-            raise no_placement(work.request, members)
-        best = [node for node in nodes if not work.request.tiers or node.tier == nodes[0].tier]
-        return min(best, key=lambda node: (min(self._slots[node.name]), node.name)).name
+    def _choose(self, work: Work, given: Sequence[Any]) -> tuple[Work, str, Placed | None]:
+        """What does the work, where, and the choice where that was the fabric's."""
+        here, members = self._frame, self.members()
+        if not can_choose(work):
+            nodes = eligible(work.request, members).nodes
+            if not nodes:
+                raise no_placement(work.request, members)
+            return work, nodes[0].name, None
+        placed = self._placer.place(work, given, here.node, here.clock.now, members, self._where)
+        ways, cpus = (placed.choice.node, *placed.others), work.request.resources.get("CPU", 0.0)
+        free = (node for node in ways if self._cores.free(node, cpus) <= here.clock.now)
+        return placed.work, next(free, ways[0]), placed
+
+    def _where(self, value: Any) -> Input | None:
+        if not isinstance(value, Reference):
+            return None
+        known = self._value(value)
+        return Input(known.origin, float(len(known.data)))
 
     def _export(self, work: Work) -> None:
         if work not in self._exported:
@@ -267,7 +299,7 @@ class LocalFabric:
         named = dict(zip(kwargs, values[len(args) :], strict=True))
         if failed is not None:
             return self._keep(Value(b"", call.node, arrival, call.title, error=failed))
-        if call.streams or inspect.isgeneratorfunction(call.function):
+        if call.streams or is_stream(call.function):
             return References(self._stream(call, there, call.function(*values[: len(args)], **named)))
         try:
             result = self._attempts(call, there, lambda: call.function(*values[: len(args)], **named), options)
@@ -364,14 +396,3 @@ class _Call:
     begin: Callable[[float], float]
     end: Callable[[float], None]
     streams: bool = False
-
-
-def _streams(function: Callable[..., Any]) -> bool:
-    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
-
-
-def _dead(actor: ActorState) -> Exception:
-    error = ActorDiedError(actor.failure)
-    if actor.failure is None:
-        error.error_msg = f"The actor {actor.work.request.title} is dead: {actor.death}."
-    return error

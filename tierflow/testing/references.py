@@ -31,7 +31,8 @@ class Reference(ray.ObjectRef):  # type: ignore[type-arg]  # generic only for ty
     """A `ray.ObjectRef` whose value is in this process; `resolve` gives it."""
 
     def __init__(self, number: int, resolve: Callable[[Reference], Any]) -> None:
-        super().__init__(number.to_bytes(self.size(), "big"))
+        # As in Ray: the id of the task, which no other object has here, and the number of the result.
+        super().__init__((number << 32 | 1).to_bytes(self.size(), "big"))
         self._resolve = resolve
         self._key = next(_keys)
         _references[self._key] = self
