@@ -27,7 +27,8 @@ def main() -> None:
         result = BENCHMARKS[name](quick=asked.quick)
         for figure in result.figures:
             console.print(
-                f"{name}  {figure.name}: {figure.value:.4g} ({figure.low:.4g} to {figure.high:.4g}) {figure.unit}"
+                f"{name}  {figure.name}: {figure.value:.4g} ({figure.low:.4g} to {figure.high:.4g}) {figure.unit}",
+                soft_wrap=True,
             )
         if not asked.quick:
             result.save()

@@ -101,7 +101,7 @@ def _bootstrap(cells: Sequence[Cell], of: _Statistic, seed: int) -> Interval:
     whole = [np.arange(len(cell.ours)) for cell in cells]
     drawn = [of([rng.integers(0, len(all_), len(all_)) for all_ in whole]) for _ in range(DRAWS)]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(of(whole), float(low), float(high))
+    return Interval(*(round(float(value), 12) for value in (of(whole), low, high)))  # 0 in place of -1e-14
 
 
 def _mean(times: Sequence[float], rounds: NDArray[np.intp]) -> float:
