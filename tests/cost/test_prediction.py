@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.demo import even_demo
 from tierflow.cost import Call, Codec, Estimate, Input, Prediction, Profile, Variant, predict
 from tierflow.cost.codec import RAW
 from tierflow.cost.dispatch import SPREAD
 from tierflow.cost.moves import MESSAGE
 from tierflow.cost.transfer import GOODPUT
-from tierflow.topology import Topology, load
 from tierflow.topology.column import Source, Value
 from tierflow.topology.conditions import Conditions, NodeChange
 
@@ -23,7 +23,7 @@ CAM, CLOUD, GATEWAY = "cam-1", "cloud-1", "gw-1"
 
 @pytest.fixture
 def demo() -> Conditions:
-    return Conditions.of(Topology.of(load(ROOT / "clusters/demo.yaml")))
+    return even_demo()
 
 
 def profile(result: float = 100.0, seconds: float = 1.0) -> Profile:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.demo import even_demo
 from tierflow.cost import Profile, Profiles
 from tierflow.errors import ProfileError
-from tierflow.topology import Topology, load
 from tierflow.topology.column import Source, Value
 from tierflow.topology.conditions import Conditions, NodeChange
 
@@ -38,7 +38,7 @@ def learned(samples: list[tuple[str, str, float, float, float, float | None]]) -
 
 @pytest.fixture
 def demo() -> Conditions:
-    return Conditions.of(Topology.of(load(ROOT / "clusters/demo.yaml")))
+    return even_demo()
 
 
 def test_what_was_never_run_is_a_guess_that_knows_only_speeds(demo: Conditions) -> None:

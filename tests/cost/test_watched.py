@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.demo import even_demo
 from tierflow.cost import Probe, Transfer, Watched
 from tierflow.cost.transfer import GOODPUT, send_time, way
 from tierflow.topology import Topology, load
@@ -21,7 +22,7 @@ UPLINK, WIFI = "plant-1->region-1", "cam-1->plant-1"
 
 @pytest.fixture
 def demo() -> Conditions:
-    return Conditions.of(Topology.of(load(ROOT / "clusters/demo.yaml")))
+    return even_demo()
 
 
 def watched(now: Conditions, size: float, at: float, rate: float = 2.5e6 * GOODPUT, noise: float = 0.0) -> Transfer:

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.demo import even_demo
 from tests.planning.drawn import calls, conditions, loads, policies, profiles
 from tierflow.cost import Call, Input, Profile, Profiles, Queue, Variant, predict
 from tierflow.errors import NoPlacement
 from tierflow.planning.choose import EXPLORE, LEAST_PERIOD, Choice, choose
 from tierflow.planning.policy import Policy
 from tierflow.planning.rank import rank
-from tierflow.topology import Topology, load
 from tierflow.topology.column import Value
 from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
 
@@ -195,7 +195,7 @@ def test_exploring_and_staying_keep_every_constraint(
 
 @pytest.fixture
 def demo() -> Conditions:
-    return Conditions.of(Topology.of(load(ROOT / "clusters/demo.yaml")))
+    return even_demo()
 
 
 def detect(seconds: float = 0.02) -> Profiles:
@@ -311,7 +311,7 @@ def test_exploring_tries_what_may_be_better_and_costs_little(demo: Conditions) -
 
 def test_the_choice_does_not_depend_on_the_hash_seed() -> None:
     program = (
-        "from test_choose import *\n"
+        "from test_choose import *\nfrom tierflow.topology import Topology, load\n"
         "now = Conditions.of(Topology.of(load(ROOT / 'clusters/campus.yaml')))\n"
         "for policy in (Policy(), Policy.of(minimise={'money': 1, 'bytes': 1}), Policy.of(order=['edge'])):\n"
         "    choice = choose(rank(Call((Variant('f'),), now.topology.nodes[-1].name), policy, now, Profiles()), {})\n"

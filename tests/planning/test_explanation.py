@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from tests.demo import even_demo
 from tests.planning.drawn import explanations, made_calls
 from tierflow.cost import Call, Input, Profile, Profiles, Queue, Variant
 from tierflow.planning.account import Made, Observed
@@ -27,7 +28,7 @@ CALL = Call((Variant("detect"),), "cam-1", (Input("cam-1", 1e5),))
 
 @pytest.fixture
 def demo() -> Conditions:
-    return Conditions.of(Topology.of(load(ROOT / "clusters/demo.yaml")))
+    return even_demo()
 
 
 def known() -> Profiles:

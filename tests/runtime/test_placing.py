@@ -247,12 +247,13 @@ class TestProfiles:
         assert (sample.function, sample.kind, sample.size) == ("look", "cloud 4 CPU x4", 1000.0)
         assert (sample.seconds, sample.speed, sample.result) == (pytest.approx(0.1), 4.0, 100.0)
 
-    def test_not_from_calls_that_shared_the_node(self, world: World) -> None:
-        alone, beside = world.start(policy=CLOUD), world.start(policy=CLOUD)
-        assert (alone.alone, beside.alone) == (True, False)
+    def test_not_from_calls_that_shared_a_core(self, world: World) -> None:
+        *own, beside = (world.start(policy=CLOUD) for _ in range(5))  # it has four cores
+        assert [flight.alone for flight in own] == [True] * 4
+        assert not beside.alone
         world.finish(beside)
         assert world.placing.news()[0] == ()
-        world.finish(alone)
+        world.finish(own[0])
         assert len(world.placing.news()[0]) == 1
 
     def test_from_a_call_that_ray_sent_to_an_idle_node(self, world: World) -> None:

@@ -60,7 +60,7 @@ def test_what_is_empty_weighs_little(value: Any) -> None:
 def test_of_a_long_container_only_the_first_items_are_looked_at() -> None:
     looked_at = []
 
-    class Counted(bytes):
+    class Counted:
         @property
         def nbytes(self) -> int:
             looked_at.append(self)

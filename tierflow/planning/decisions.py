@@ -52,7 +52,7 @@ class Decisions:
     ) -> Choice:
         """The choice for a call; the arguments are those of `rank` and `choose`.
 
-        `refused` is to be the same object as long as it says the same.
+        `refused` is best the same object as long as it says the same: that is found out soonest.
 
         Raises:
             NoPlacement: no node can run the call.
@@ -89,4 +89,4 @@ def _rounded(size: float) -> float:
 
 
 def _same(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
-    return len(a) == len(b) and all(x is y or (isinstance(x, int) and x == y) for x, y in zip(a, b, strict=True))
+    return len(a) == len(b) and all(x is y or (isinstance(x, int | dict) and x == y) for x, y in zip(a, b, strict=True))

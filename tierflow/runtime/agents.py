@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +17,9 @@ from tierflow.topology import NODE, Member
 from tierflow.topology.column import Value
 
 __all__ = ["Agents"]
+
+AGAIN = 300.0
+"""Seconds after which an agent that could not measure its node is asked again."""
 
 log = logging.getLogger("tierflow.registry")
 
@@ -30,6 +35,7 @@ class Agents:
         self._told, self._busy = told, busy
         self._asked: dict[Any, str] = {}
         self._lives: dict[str, str] = {}
+        self._again: dict[str, float] = {}
         self._handles: dict[str, Any] = {}
         self.known: dict[str, Member] = {}
         """The nodes whose agents have answered."""
@@ -39,7 +45,9 @@ class Agents:
     def start(self, members: Sequence[Member]) -> None:
         """Start agents on nodes that have none, and take in what those that were started before have answered."""
         for member in members:
-            if member.alive and member.labels.get(NODE) and self._lives.get(member.name) != member.ray_id:
+            again = time.monotonic() >= self._again.get(member.name, math.inf)
+            if member.alive and member.labels.get(NODE) and (again or self._lives.get(member.name) != member.ray_id):
+                self._again.pop(member.name, None)
                 self._lives[member.name] = member.ray_id
                 self.known.pop(member.name, None)
                 handle = _agent(member.name, self._busy)
@@ -54,7 +62,7 @@ class Agents:
                 facts = ray.get(ref)
             except ray.exceptions.RayError as error:
                 log.warning("the agent of %s did not say what its node is: %s", name, error)
-                self._lives.pop(name, None)  # a new one is started
+                self._again[name] = time.monotonic() + AGAIN
                 continue
             self.known[name] = next(member for member in members if member.name == name)
             self.hardware[name] = facts.hardware

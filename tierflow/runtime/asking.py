@@ -78,12 +78,13 @@ def inputs(values: Iterable[Any], caller: str, where: Callable[[Any], Input | No
     return (Input(caller, float(here)), *beside) if here else tuple(beside)
 
 
-def refusals(work: Work, members: Sequence[Member]) -> Refused:
-    """By function, the work's own and its variants', the nodes that cannot run it and why."""
+def refusals(work: Work, members: Sequence[Member], nodes: Iterable[str]) -> Refused:
+    """By function, the work's own and its variants', which of the nodes cannot run it and why."""
+    absent = dict.fromkeys(set(nodes) - {member.name for member in members}, "it has not joined")
     found = {}
     for each in (work, *work.variants):
         refused = eligible(each.request, members).refusals
-        found[function_name(each)] = {refusal.node: refusal.reason for refusal in refused}
+        found[function_name(each)] = absent | {refusal.node: refusal.reason for refusal in refused}
     return found
 
 
@@ -105,14 +106,15 @@ def chosen(
     return next(other for variant, other in works.items() if variant.function == choice.function), call, choice
 
 
-def next_best(choice: Choice, work: Work) -> tuple[str, ...]:
+def next_best(choice: Choice, work: Work, placing: Placing) -> tuple[str, ...]:
     """The nodes that may take the call, in their order, where the chosen one has no free core.
 
-    Where that is known to be busy and was chosen all the same, the call is to wait for it; where it seemed idle, others
-    use it, and the next best is as good.
+    Where that is busy with calls of ours and was chosen all the same, the call is to wait for it. Where it seemed idle,
+    or did not keep the last call, others use it, and the next best is as good.
     """
     most = OTHERS if work.observed is not None else OTHERS_OF_ACTOR
-    return choice.next_best(most) if not choice.waited or len(work.request.tiers) > 1 else ()
+    waits = choice.waited and len(work.request.tiers) < 2 and placing.keeps(choice.node)
+    return () if waits else choice.next_best(most)
 
 
 def error_words(error: Any) -> str:
@@ -125,8 +127,9 @@ def function_name(work: Work) -> str:
     """The name that a function's profile is kept under: the same in every program that imports it."""
     raw = work.raw
     module = raw.__module__
-    if module == "__main__":
-        module = Path(sys.modules["__main__"].__dict__.get("__file__") or "__main__").stem
+    if module == "__main__":  # in a worker the file of `__main__` is Ray's own
+        code = getattr(raw, "__code__", None)
+        module = Path(code.co_filename if code else sys.modules["__main__"].__dict__.get("__file__") or module).stem
     return f"{module}.{raw.__qualname__.removesuffix('.raw')}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
@@ -14,7 +15,7 @@ from tierflow.errors import FabricError
 from tierflow.planning import Policy, eligible, no_placement
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.arrow import carry_arrow
-from tierflow.runtime.asking import can_choose, refusals
+from tierflow.runtime.asking import can_choose, kept, refusals
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
@@ -27,6 +28,8 @@ from tierflow.topology import Member
 
 __all__ = ["RayFabric", "connect"]
 
+AGAIN = 30.0
+"""Seconds after which a registry that was not there is looked for again."""
 KNOCK = 10.0
 """Seconds that the head may take to accept a connection."""
 
@@ -44,6 +47,8 @@ class RayFabric:
         self._membership = Membership(read_members)
         self._cluster = ""
         self._guide: Guide | None = None
+        self._again = 0.0
+        self._joining = threading.Lock()
 
     def start(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submit a task or create an actor; the reference, generator of references or handle that Ray gives.
@@ -80,6 +85,8 @@ class RayFabric:
         """`ray.wait`."""
         self._join()
         ready, waiting = ray.wait(list(refs), num_returns=num_returns, timeout=timeout)
+        if self._guide is not None:
+            self._guide.looked(ready)
         return ready, waiting
 
     def put(self, value: Any) -> Any:
@@ -129,27 +136,34 @@ class RayFabric:
         self._join()
         snapshot = self._membership.latest()
         ready = work.ready
+        self._can_keep(work)
         if ready is None:
-            self._can_keep(work)
             ways = Starters(work)
-            ready = work.ready = Ready(ways.anywhere(), ways, chosen=self._guide is not None and can_choose(work))
+            ready = work.ready = Ready(ways.anywhere(), ways)
+        ready.chosen = self._guide is not None and can_choose(work)
         if ready.version != snapshot.version:
             snapshot = self._checked(work, snapshot)
             ready.skip, ready.rivals = 0, work.variants
-            ready.refused = refusals(work, snapshot.members)
+            ready.refused = refusals(work, snapshot.members, self._guide.nodes if self._guide else ())
             if self._guide is not None:
                 self._guide.meet(snapshot.members)
         ready.version, ready.until = snapshot.version, max(snapshot.until, monotonic() + MAX_AGE / 4)
         return ready
 
     def _can_keep(self, work: Work) -> None:
-        """Without a registry nobody predicts: a policy would be passed over in silence, `stay` too."""
-        asks = work.policy.over(self._policy()).asks
-        if self._guide is None and asks:
+        """Where nobody predicts, a policy would be passed over in silence, `stay` too: that is an error."""
+        if self._guide is None:
+            asks = work.policy.over(self._policy()).asks
+            if asks:
+                raise FabricError(
+                    f"{work.request.title} has a policy ({', '.join(sorted(asks))}), and this cluster has no registry "
+                    "that could predict what a call costs",
+                    "start the fabric with `tierflow up FILE`, or say where it runs with tier=, site= or node=",
+                )
+        elif not can_choose(work) and (asked := kept(work, self._policy(), self._guide.policy).asked):
             raise FabricError(
-                f"{work.request.title} has a policy ({', '.join(sorted(asks))}), and this cluster has no registry that "
-                "could predict what a call costs",
-                "start the fabric with `tierflow up FILE`, or say where it runs with tier=, site= or node=",
+                f"{work.request.title} has a strategy of Ray's own, and its program or fabric asks for {asked}",
+                "take the strategy away, or say where it runs with tier=, site= or node=",
             )
 
     def _checked(self, work: Work, snapshot: Snapshot) -> Snapshot:
@@ -163,11 +177,17 @@ class RayFabric:
         if not ray.is_initialized():
             connect()
         cluster = ray.get_runtime_context().gcs_address
-        if cluster != self._cluster:
-            self._membership.forget()
-            if self._guide is not None:
-                self._guide.close()
-            self._guide = Guide.open(self._policy, self._membership.latest().members)
+        if cluster == self._cluster and (self._guide is not None or monotonic() < self._again):
+            return
+        with self._joining:
+            if cluster != self._cluster:
+                self._membership.forget()
+                if self._guide is not None:
+                    self._guide.close()
+                self._guide = None
+            if self._guide is None:
+                self._guide = Guide.open(self._policy, self._membership.latest().members)
+                self._again = monotonic() + AGAIN
             self._cluster = cluster
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from time import monotonic, sleep
 from typing import Any
@@ -10,10 +10,20 @@ from typing import Any
 import ray
 
 from tierflow.cost.call import Input
+from tierflow.errors import FabricError
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
-from tierflow.runtime.asking import INLINE_TEXT, chosen, error_words, inputs, kept, next_best, refusals
+from tierflow.runtime.asking import (
+    INLINE_TEXT,
+    can_choose,
+    chosen,
+    error_words,
+    inputs,
+    kept,
+    next_best,
+    refusals,
+)
 from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import Starters
@@ -31,6 +41,8 @@ STRIDE = 8
 """Of brief calls, one in so many is chosen for and observed; it stands for all of them."""
 MOMENT = 0.1
 """Seconds by which what is told of a call may be later than its result."""
+OWNER_WITHIN = 2000
+"""Milliseconds that the owner of an object has to say where it is."""
 SMALL = (int, float, bool, type(None))
 
 
@@ -54,6 +66,11 @@ class Guide:
         sharing = Sharing.open(caller)
         return None if sharing is None else cls(sharing, program, members)
 
+    @property
+    def policy(self) -> Policy:
+        """The policy of the cluster file."""
+        return self._sharing.policy
+
     def close(self) -> None:
         """Tell nothing more: the process has left the fabric."""
         self._sharing.close()
@@ -70,15 +87,17 @@ class Guide:
             NoPlacement: no node can keep what the policy asks.
         """
         small = not kwargs and all(_is_small(value) for value in args)
-        if ready.skip and small:
+        if ready.skip > 0 and small and self._same_program(ready):
             ready.skip -= 1
             return ready.start(*args)
         began = monotonic()
         policy = self._policy(work, ready)
         values = (*args, *kwargs.values())
+        if policy.stay is not None:
+            self._await(work, [value for value in values if isinstance(value, ray.ObjectRef)])
         given = inputs(values, self.placing.caller, self._where)
         if policy.accuracy is not None and ready.rivals is not work.variants:
-            ready.refused, ready.rivals = refusals(work, tuple(self._members.values())), work.variants
+            ready.refused, ready.rivals = refusals(work, tuple(self._members.values()), self.nodes), work.variants
         awaits = any(isinstance(value, ray.ObjectRef) and self.placing.awaits(value.binary()) for value in values)
         doer, call, choice = chosen(self.placing, work, policy, given, ready.refused)
         self._sharing.wake()
@@ -93,7 +112,7 @@ class Guide:
         ready.calls += 1
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
         if brief and small and not policy.asked:  # what is to be kept is looked at for each call
-            ready.start = self._way(doer, its or doer.ready, choice, observed=False)
+            ready.start = self._way(doer, its, choice, observed=False)
             ready.skip = STRIDE - 1
         ref, told = start(*args, **kwargs)
         key = ref.binary()
@@ -139,6 +158,19 @@ class Guide:
         """Take note that a value was put on this node."""
         self.placing.place(ref.binary(), self.placing.caller, weight(value))
 
+    @property
+    def nodes(self) -> Iterable[str]:
+        """The names of the nodes that the fabric knows, joined or not."""
+        return self.placing.conditions.fixed.nodes
+
+    def looked(self, refs: Iterable[Any]) -> None:
+        """Take note that results may have been sent here while somebody waited for them."""
+        for ref in refs:
+            self.placing.looked(ref.binary())
+
+    def _same_program(self, ready: Ready) -> bool:
+        return ready.policy is not None and ready.policy[1] is self._program()
+
     def _policy(self, work: Work, ready: Ready) -> Policy:
         """What the call keeps: the work's own policy over the program's over the cluster file's."""
         program = self._program()
@@ -149,8 +181,8 @@ class Guide:
     def _way(self, work: Work, ready: Ready | None, choice: Choice, *, observed: bool) -> Any:
         if ready is None:
             ways = Starters(work)
-            ready = work.ready = Ready(ways.anywhere(), ways)
-        others = next_best(choice, work)  # Ray falls back as soon as the node is busy
+            ready = work.ready = Ready(ways.anywhere(), ways, chosen=can_choose(work))
+        others = next_best(choice, work, self.placing)  # Ray falls back as soon as the node is busy
         member = self._members[choice.node]
         return ready.ways.on(choice.node, others, member.tier, member.site, observed=observed)
 
@@ -161,12 +193,40 @@ class Guide:
         key = value.binary()
         known = self.placing.known(key)
         if known is None:
-            found = ray.experimental.get_object_locations([value]).get(value, {})
-            nodes = [self._names[node] for node in found.get("node_ids", ()) if node in self._names]
-            known = Input(nodes[0] if nodes else self.placing.caller, float(found.get("object_size") or 0))
+            known = self._located(value)
             if known.size:  # otherwise it is not made yet
-                self.placing.place(key, known.at, int(known.size))
+                self.placing.place(key, known.at, known.size)
         return known
+
+    def _located(self, ref: Any) -> Input:
+        """Where Ray says that an object is; on this node, and of no size, where it does not know."""
+        try:
+            found = ray.experimental.get_object_locations([ref], timeout_ms=OWNER_WITHIN).get(ref, {})
+        except ray.exceptions.RayError:
+            found = {}
+        names = [self._names.get(node, "") for node in found.get("node_ids", ())]
+        nodes = [name for name in names if name in self.placing.conditions.fixed.nodes]
+        return Input(nodes[0] if nodes else self.placing.caller, float(found.get("object_size") or 0))
+
+    def _await(self, work: Work, refs: Sequence[Any]) -> None:
+        """Wait until inputs that may not leave where they are have come into being: only then that is known.
+
+        Raises:
+            FabricError: where one is cannot be found out.
+        """
+        pending = [ref for ref in refs if self.placing.awaits(ref.binary()) or self.placing.known(ref.binary()) is None]
+        if not pending:
+            return
+        ray.wait(pending, num_returns=len(pending), fetch_local=False)
+        until = monotonic() + MOMENT
+        while any(self.placing.awaits(ref.binary()) for ref in pending) and monotonic() < until:
+            sleep(MOMENT / 100)
+        for ref in pending:
+            if self.placing.known(ref.binary()) is None and not self._located(ref).size:
+                raise FabricError(
+                    f"{work.request.title} keeps its inputs where they are, and where one of them is is not known",
+                    "pass what a task or an actor of this program returned, or what tierflow.put gave",
+                )
 
     def _ended(self, flight: Flight, told: Any) -> None:
         """What Ray calls, in a thread of its own, when the observation of a call is here."""

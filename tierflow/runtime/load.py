@@ -87,20 +87,23 @@ class Load:
 class Steps:
     """Which samples are worth a message: where the share stands apart from the last one told, twice in a row.
 
-    So an idle node and a steady one say nothing, and a burst of one sample neither. `told` is what the other side
-    believes; a node is believed to be idle before it says anything.
+    So a steady node says nothing after the first time, and nothing of a burst of one sample. `told` is what the other
+    side believes; None: it may believe anything, as after a restart.
     """
 
-    told: float = 0.0
+    told: float | None = None
     before: float | None = None
 
     def take(self, share: float) -> Value | None:
         """The share to tell now, with its deviation; None where there is nothing new."""
         before, self.before = self.before, share
-        if before is None or abs(share - self.told) <= STEP or abs(before - self.told) <= STEP:
+        if before is None:
             return None
-        if (share > self.told) != (before > self.told):
-            return None
+        if self.told is not None:
+            if abs(share - self.told) <= STEP or abs(before - self.told) <= STEP:
+                return None
+            if (share > self.told) != (before > self.told):
+                return None
         self.told = (share + before) / 2
         return Value(self.told, max(abs(share - before) / 2, DOUBT), Source.MEASURED)
 

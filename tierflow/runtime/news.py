@@ -35,8 +35,8 @@ Sight: TypeAlias = Transfer | Probe | Dispatch
 """What says something of a link or of a node's dispatch."""
 
 
-Version = tuple[int, int]
-"""Of the conditions and of the profiles."""
+Version = tuple[str, int, int]
+"""Of one life of the registry: its mark, the version of the conditions, that of the profiles."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,14 @@ from tierflow.planning.recorder import Recorder
 from tierflow.runtime.news import Sample, Sight, Update, profiled
 from tierflow.runtime.news import seen as after
 from tierflow.topology import Topology
-from tierflow.topology.conditions import Conditions
+from tierflow.topology.conditions import Conditions, LinkChange
 
 __all__ = ["Flight", "Placing", "Seen"]
 
 T = TypeVar("T")
 
+News = tuple[tuple[Sample, ...], tuple[Sight, ...], list[str]]
+"""Times of functions, sights, and lines for the journal."""
 REMEMBERED = 4096
 """Calls whose choice is kept for `explain`, and places of objects that are kept, each the latest."""
 UNSENT = 2000
@@ -40,6 +42,8 @@ TRIPS = 2
 """Messages there and back of a task in Ray: the lease of a worker, then the call itself."""
 TASK_ID = 24
 """Bytes of the task's id at the start of the id of an object that it returns."""
+NOTHING = 1e-9
+"""Seconds of a fetch that nobody timed."""
 OWN = 10.0
 """Seconds for which what this process saw of a link or a node goes before what others saw."""
 
@@ -118,6 +122,8 @@ class Placing:
         self._samples: deque[Sample] = deque(maxlen=UNSENT)
         self._sights: deque[Sight] = deque(maxlen=UNSENT)
         self._fresh: dict[str, float] = {}
+        self._held: dict[str, LinkChange] = {}
+        self._stayed: dict[str, bool] = {}
         self._recorder = Recorder(f"{caller}-{uuid4().hex[:12]}")
         self._lock = threading.Lock()
 
@@ -162,9 +168,10 @@ class Placing:
         """
         with self._lock:
             queue = self._load.get(choice.node, IDLE)
-            alone = queue.calls == 0
+            alone = queue.calls < self._slots(call, choice.node)
+            quiet = queue.calls == 0 and self._heavy == 0
             made = Made(key[:TASK_ID].hex(), title, self.caller, self._date(), choice.node, choice)
-            flight = Flight(key, call, choice, made, began, weight, alone, tells and alone and self._heavy == 0)
+            flight = Flight(key, call, choice, made, began, weight, alone, tells and quiet)
             self._share_links(flight)
             result = self._profiles.of(choice.function).returns(call.size).value
             self._load[choice.node] = queue.joined(choice.compute, weight)
@@ -176,7 +183,7 @@ class Placing:
     def live(self, key: bytes, title: str, choice: Choice) -> None:
         """Remember what an actor, whose id is `key`, was placed by; how its making goes is not watched."""
         with self._lock:
-            made = Made(key.hex(), title, self.caller, time.time(), choice.node, choice)
+            made = Made(key.hex(), title, self.caller, self._date(), choice.node, choice)
             self._recorder.add(made, None, self._clock())
             _keep(self._actors, key, made)
 
@@ -190,6 +197,8 @@ class Placing:
             if self._telling.get(node) is flight:
                 del self._telling[node]
             flight.ended, flight.seen, flight.error = now, seen, error
+            if seen is not None:
+                self._stayed[node] = seen.node == node
             self._recorder.add(flight.made, flight.observed, now)
             if seen is None or seen.node not in self._conditions.fixed.nodes:
                 return
@@ -209,6 +218,19 @@ class Placing:
             flight.fetched = ended - start
             if began >= flight.ended:  # otherwise the fetch may have begun before anybody looked
                 self._see(Transfer(place.at, self.caller, place.size, flight.fetched, ended), ended)
+
+    def looked(self, key: bytes) -> None:
+        """Take note that the caller had a result sent in another way than `fetched`: its time is not known."""
+        flight = self._flights.get(key[:TASK_ID])
+        if flight is not None and flight.ended is not None and not flight.fetched:
+            flight.fetched = NOTHING
+
+    def keeps(self, node: str) -> bool:
+        """Whether the last call that was placed on a node and has ended ran there.
+
+        Where it did not, others hold the node's cores, and nobody here knows for how long.
+        """
+        return self._stayed.get(node, False)
 
     def place(self, key: bytes, node: str, size: float) -> None:
         """Take note of where an object is, and how large it is in bytes."""
@@ -230,7 +252,7 @@ class Placing:
             return Explanation.of(actor)
         return None if flight is None else Explanation.of(flight.made, flight.observed)
 
-    def news(self) -> tuple[tuple[Sample, ...], tuple[Sight, ...], list[str]]:
+    def news(self) -> News:
         """What was seen since the last time: times of functions, sights, and lines for the journal."""
         with self._lock:
             news = tuple(self._samples), tuple(self._sights), self._recorder.take()
@@ -238,12 +260,21 @@ class Placing:
             self._sights.clear()
         return news
 
+    def tell_again(self, news: News) -> None:
+        """Take back news that did not arrive; the lines of the journal are given up."""
+        with self._lock:
+            self._samples.extendleft(reversed(news[0]))
+            self._sights.extendleft(reversed(news[1]))
+
     def learn(self, update: Update) -> None:
         """Take in what others saw; what was seen here in the last seconds goes before it."""
         since = self._clock() - OWN
         with self._lock:
             own = {name for name, seen in self._fresh.items() if seen >= since}
-            links = {name: change for name, change in update.links.items() if name not in own}
+            # What is told once is not told again: it waits until what was seen here is old.
+            self._held |= update.links
+            links = {name: change for name, change in self._held.items() if name not in own}
+            self._held = {name: change for name, change in self._held.items() if name in own}
             nodes = {
                 name: replace(change, dispatch=None) if name in own else change for name, change in update.nodes.items()
             }
@@ -252,6 +283,11 @@ class Placing:
             self._conditions = self._conditions.changed(nodes, links)
             if update.profiles.functions:
                 self._profiles = self._profiles.merged(update.profiles)
+
+    def _slots(self, call: Call, node: str) -> float:
+        """How many such calls a node runs at once, each on cores of its own."""
+        fixed = self._conditions.fixed
+        return max(float(fixed.cores[fixed.nodes[node]]) // max(call.cpus, 1.0), 1.0)
 
     def _share_links(self, flight: Flight) -> None:
         """Take note that from now on a call has its inputs sent: those under way may take longer for it."""

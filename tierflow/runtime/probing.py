@@ -22,7 +22,8 @@ __all__ = ["Probing"]
 
 log = logging.getLogger("tierflow.registry")
 
-DAY = 24 * 3600.0
+DAY, AGAIN = 24 * 3600.0, 120.0
+"""Seconds until a pair is looked at again for no reason, and where it could not be measured."""
 PROBED = 1e9
 """Bytes of the transfer that a probed rate is told as: so many that nothing but the rate counts."""
 PATIENCE = 60.0
@@ -45,7 +46,7 @@ class Probing:
 
     def __init__(self, head: str, agents: Agents, tell: Callable[[Sequence[Sight]], None]) -> None:
         self._head, self._agents, self._tell = head, agents, tell
-        self._done: dict[tuple[Pair, str, str], float] = {}
+        self._due_at: dict[tuple[Pair, str, str], float] = {}
         self._slow: dict[str, _Slow] = {}
         self._lock = threading.Lock()
 
@@ -61,14 +62,13 @@ class Probing:
     def run(self, conditions: Conditions, *, used: bool) -> None:
         """Measure what is due now: all between nodes that are new, what is slow only where the fabric is `used`."""
         now = time.monotonic()
-        known = self._agents.known
+        known = dict(self._agents.known)
         for pair in pairs(conditions.topology, self._head):
             if not all(node in known for node in pair):
                 continue
             life = (pair, known[pair[0]].ray_id, known[pair[1]].ray_id)
-            if now - self._done.get(life, -DAY) >= DAY:
-                self._done[life] = now
-                self._probe(pair)
+            if now >= self._due_at.get(life, 0.0):
+                self._due_at[life] = time.monotonic() + (DAY if self._probe(pair) else AGAIN)
             elif used and self._due(pair, conditions, now):
                 self._probe(pair)
 
@@ -90,14 +90,14 @@ class Probing:
                     due = True
         return due
 
-    def _probe(self, pair: Pair) -> None:
-        """Measure the round trip between two nodes, then the rate in each direction."""
+    def _probe(self, pair: Pair) -> bool:
+        """Measure the round trip between two nodes, then the rate in each direction; false where that did not go."""
         a, b = pair
         peer = self._agents.known[b]
         try:
             round_trip = ray.get(self._agents.of(a).round_trip.remote(peer.address, peer.port), timeout=PATIENCE)
             if round_trip is None:
-                return
+                return False
             self._tell([Probe(a, b, round_trip, 0.0)])
             for source, target in (pair, (b, a)):
                 found = rate(partial(self._send, source, target), round_trip)
@@ -106,6 +106,8 @@ class Probing:
                     self._tell([Transfer(source, target, PROBED, PROBED / found.value, 0.0)])
         except ray.exceptions.RayError as error:
             log.warning("the link between %s and %s could not be measured: %s", a, b, error)
+            return False
+        return True
 
     def _send(self, source: str, target: str, size: int) -> tuple[int, float]:
         held = ray.get(self._agents.of(source).make.remote(size), timeout=PATIENCE)

@@ -18,10 +18,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import ray
 
-from tierflow.cost import Profiles, Watched
+from tierflow.cost import Dispatch, Profiles, Watched
 from tierflow.errors import ProfileError
 from tierflow.runtime.agents import Agents
 from tierflow.runtime.cache import profiles_file, write_whole
@@ -62,17 +63,19 @@ class Registry:
         self._profiles = read_profiles(self._keep)
         self._changed: dict[str, int] = {}
         self._profiled = self._grown = 0
+        self._mark = uuid4().hex[:8]
         self._used = time.monotonic()
         self._journal = Journal(self._state / JOURNAL)
         self._lock = threading.Lock()
         self._agents = Agents(self._facts, _Tell(ray.get_runtime_context().current_actor))
         self._probing = Probing(head, self._agents, self._see)
         threading.Thread(target=self._run, name="tierflow-registry", daemon=True).start()
+        threading.Thread(target=self._probe, name="tierflow-probing", daemon=True).start()
 
     def known(self) -> tuple[ClusterSpec, Update]:
         """All that is known, for a process that has just joined."""
         with self._lock:
-            return self._spec, self._update((-1, -1))
+            return self._spec, self._update(("", -1, -1))
 
     def share(
         self, samples: Sequence[Sample], sights: Sequence[Sight], records: Sequence[str], since: Version
@@ -98,11 +101,16 @@ class Registry:
         now = time.monotonic()
         with self._lock:
             before = self._conditions
-            for sight in sights:
+            for sight in filter(self._is_known, sights):
                 # Each process has its own clock: what it just told is taken to have been now.
                 self._known, self._conditions = seen(replace(sight, ended=now), self._known, self._conditions)
             slower = slowed(before, self._conditions)
         self._probing.look_again(slower)
+
+    def _is_known(self, sight: Sight) -> bool:
+        """Whether it is about nodes that are known here (yet)."""
+        names = {sight.node} if isinstance(sight, Dispatch) else {sight.source, sight.target}
+        return names <= self._conditions.fixed.nodes.keys()
 
     def _facts(self, node: str, speed: Value) -> None:
         with self._lock:
@@ -115,16 +123,23 @@ class Registry:
                 members = read_members()
                 self._grow(members)
                 if self._ready():
-                    self._agents.start(members)
-                    self._probing.run(self._conditions, used=time.monotonic() - self._used < IN_USE)
-            except (ray.exceptions.RayError, RuntimeError, OSError) as error:
-                log.warning("what the nodes are could not be seen: %s", error)
+                    self._agents.start([member for member in members if member.name in self._conditions.fixed.nodes])
+            except Exception:  # of this thread there is no other, and the next look may go well
+                log.exception("the nodes could not be looked at")
             if time.monotonic() >= due:
                 due = time.monotonic() + SAVE_EVERY
                 try:
                     saved, shown = self._save(saved, shown)
                 except OSError as error:
                     log.warning("what was learned could not be written: %s", error)
+            time.sleep(POLL)
+
+    def _probe(self) -> None:
+        while True:
+            try:
+                self._probing.run(self._conditions, used=time.monotonic() - self._used < IN_USE)
+            except Exception:  # as above
+                log.exception("the links could not be looked at")
             time.sleep(POLL)
 
     def _save(self, saved: Profiles, shown: int) -> tuple[Profiles, int]:
@@ -158,12 +173,14 @@ class Registry:
             self._grown = self._conditions.version
 
     def _update(self, since: Version) -> Update:
-        seen, told = since
+        mark, seen, told = since
+        if mark != self._mark:  # of a life before this one, which counted otherwise
+            seen = told = -1
         functions = [name for name, version in self._changed.items() if version > told]
         profiles = Profiles({name: self._profiles.of(name) for name in functions}) if told >= 0 else self._profiles
         nodes, links = changes(self._conditions, seen)
-        spec = self._spec if 0 <= seen < self._grown else None
-        return Update((self._conditions.version, self._profiled), nodes, links, profiles, spec)
+        spec = self._spec if seen < self._grown else None
+        return Update((self._mark, self._conditions.version, self._profiled), nodes, links, profiles, spec)
 
 
 @dataclass(frozen=True)

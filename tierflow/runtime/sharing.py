@@ -4,6 +4,8 @@ are made. A process that the registry cannot be reached from goes on with what i
 
 from __future__ import annotations
 
+import atexit
+import logging
 import threading
 from typing import Any
 
@@ -17,10 +19,14 @@ from tierflow.topology.conditions import Conditions
 
 __all__ = ["NAMESPACE", "REGISTRY", "Sharing"]
 
+log = logging.getLogger("tierflow.sharing")
+
 NAMESPACE, REGISTRY = "tierflow", "registry"
 """Where Ray finds the registry, and the agents beside it."""
 PERIOD = 1.0
 """Seconds between two exchanges with the registry."""
+AT_EXIT = 2.0
+"""Seconds that a process that ends takes to tell what it saw last."""
 FIRST = 30.0
 """Seconds to wait for the first answer, and for one that is overdue: after that the link is taken to be cut."""
 
@@ -34,6 +40,7 @@ class Sharing:
         self._active = threading.Event()
         self._closed = threading.Event()
         threading.Thread(target=self._run, name="tierflow-sharing", daemon=True).start()
+        atexit.register(self._exchange, AT_EXIT)  # what was seen last would be lost with the process
 
     @classmethod
     def open(cls, caller: str | None) -> Sharing | None:
@@ -60,6 +67,7 @@ class Sharing:
 
     def close(self) -> None:
         """End the exchange."""
+        atexit.unregister(self._exchange)
         self._closed.set()
         self._active.set()
 
@@ -70,11 +78,17 @@ class Sharing:
             if self._closed.is_set():
                 return
             self._active.clear()
-            samples, sights, records = self.placing.news()
-            try:
-                answer = self._registry.share.remote(samples, sights, records, self._version)
-                update: Update = ray.get(answer, timeout=FIRST)
-            except ray.exceptions.RayError:
-                continue
-            self._version = update.version
-            self.placing.learn(update)
+            self._exchange(FIRST)
+
+    def _exchange(self, patience: float) -> None:
+        """Tell and be told. What could not be told is told the next time, what could not be read is passed over."""
+        news = self.placing.news()
+        try:
+            answer = self._registry.share.remote(*news, self._version)
+            update: Update = ray.get(answer, timeout=patience)
+        except Exception as error:  # Ray's own, or that it was shut down: this thread goes on in any case
+            self.placing.tell_again(news)
+            log.debug("the registry was not reached: %s", error)
+            return
+        self._version = update.version
+        self.placing.learn(update)

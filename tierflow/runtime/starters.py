@@ -12,6 +12,8 @@ from tierflow.topology import NODE
 
 __all__ = ["Starters"]
 
+MOST = 1024
+"""Ways that are kept."""
 Start = Callable[..., Any]
 
 
@@ -34,6 +36,8 @@ class Starters:
         """Start it on a node or, where that has no free core, on one of the others, in their order."""
         key = (node, others, observed)
         if key not in self._made:
+            if len(self._made) >= MOST:
+                self._made.clear()
             labels = dict(self._work.request.labels)
             options: dict[str, Any] = {"label_selector": {**labels, NODE: node}}
             if others:

@@ -360,7 +360,7 @@ class LocalFabric:
         return Value(b"", call.node, there.clock.now, call.title, error=failure)
 
     def _duration(self, call: _Call) -> float:
-        return self._durations.get(call.name, 0.0) / self.topology.node(call.node).speed
+        return self._durations.get(call.name, 0.0) / self.topology.node(call.node).pace
 
     def _keep(self, value: Value) -> Reference:
         self._number += 1

@@ -92,7 +92,7 @@ class Placer:
         size = sum(item.size for item in inputs(values, caller, where))
         policy = kept(work, self._program(), self._cluster)
         doer, call, choice = chosen(placing, work, policy, given, refused)
-        others = next_best(choice, doer)
+        others = next_best(choice, doer, placing)
         return Placed(work.request.name, doer, call, choice, others, caller, now, size)
 
     def ran(self, placed: Placed, key: bytes, outcome: Outcome) -> None:
@@ -116,7 +116,7 @@ class Placer:
         caller = self._callers.get(node)
         if caller is None:
             caller = self._callers[node] = _Caller(node, self._conditions)
-            caller.placing.learn(Update((0, 0), profiles=self._profiles))
+            caller.placing.learn(Update(("", 0, 0), profiles=self._profiles))
         caller.now = now
         while caller.flying and caller.flying[0][0] <= now:
             moment, _, flight, size, outcome = heappop(caller.flying)
@@ -134,7 +134,7 @@ class Placer:
         for sample in samples:
             self._profiles = profiled(self._profiles, sample)
         for caller in self._callers.values():
-            caller.placing.learn(Update((0, 0), profiles=self._profiles))
+            caller.placing.learn(Update(("", 0, 0), profiles=self._profiles))
 
     def _refusals(self, work: Work, members: tuple[Member, ...]) -> Refused:
         """The nodes that cannot run a work or its variants: the same object as long as the same nodes live."""
@@ -143,7 +143,7 @@ class Placer:
         if known is None or known[0] != state:
             if not eligible(work.request, members).nodes:
                 raise no_placement(work.request, members)
-            known = self._refused[work] = state, refusals(work, members)
+            known = self._refused[work] = state, refusals(work, members, ())
         return known[1]
 
 

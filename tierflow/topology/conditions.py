@@ -52,8 +52,9 @@ class Fixed:
     """What no measurement changes, shared by all versions: names, places, sizes, prices, power, routes.
 
     Arrays have one entry per node of `topology.nodes`: `by_name` (its rank among the sorted names), `tier`, `site` and
-    `kind` (numbers of the names in `topology.tiers`, `topology.sites` and `kinds`), `cpus`, `price` (dollars per
-    second) and `power` (watts that all cores at work draw above idle; NaN where the file declares none).
+    `kind` (numbers of the names in `topology.tiers`, `topology.sites` and `kinds`), `cpus` (that Ray hands out),
+    `cores` (that are really there: fewer under a quota), `price` (dollars per second) and `power` (watts that all cores
+    at work draw above idle; NaN where the file declares none).
     """
 
     topology: Topology
@@ -65,6 +66,7 @@ class Fixed:
     site: NDArray[np.intp]
     kind: NDArray[np.intp]
     cpus: NDArray[np.float64]
+    cores: NDArray[np.float64]
     price: NDArray[np.float64]
     power: NDArray[np.float64]
     _routes: dict[tuple[str, bool], Routes] = field(default_factory=dict, repr=False)
@@ -91,6 +93,7 @@ class Fixed:
             np.array([sites[node.site] for node in nodes], np.intp),
             np.array([kinds_at[word] for word in words], np.intp),
             np.array([node.cpus for node in nodes], np.float64),
+            np.array([min(node.cpus, node.cpu_quota or node.cpus) for node in nodes], np.float64),
             np.array([node.price for node in nodes], np.float64),
             np.array(drawn, np.float64),
         )
@@ -140,10 +143,10 @@ class Conditions:
         return cls(
             Fixed.of(topology, kind or kind_of),
             0,
-            Column.declared("speed", [node.speed for node in nodes]),
+            Column.declared("speed", [node.pace for node in nodes]),
             Column.declared("busy", [0.0 for _ in nodes]),
             np.ones(len(nodes), np.bool_),
-            Column.declared("dispatch", [DISPATCH / node.speed for node in nodes], DISPATCH_DOUBT),
+            Column.declared("dispatch", [DISPATCH / node.pace for node in nodes], DISPATCH_DOUBT),
             Column.declared("rate", [link.rate for link in links]),
             Column.declared("delay", [link.delay for link in links]),
             Column.declared("loss", [link.loss for link in links]),

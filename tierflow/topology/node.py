@@ -51,3 +51,8 @@ class NodeSpec(BaseModel):
     battery: Joules | None = None
     address: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$")] | None = None
     head: bool = False
+
+    @property
+    def pace(self) -> float:
+        """The speed of one thread on it: that of the node, or less under a quota of less than a core."""
+        return self.speed * min(self.cpu_quota or 1.0, 1.0)
