@@ -1,7 +1,8 @@
 """Find anomalies in sensor series across device, edge and cloud: ``tierflow submit jobs/sensor_anomaly.py``.
 
-Each device replays a different real series (or your own: ``--input FILE``) and scores it with a small model; the edge
-of its site trains that model and gives second opinions; the cloud trains the larger model on what the sites release.
+Each device replays a different real series (or your own: ``--input FILE``) and scores it with a small model, trained in
+its site; the edge of the site gives second opinions by a larger model, trained on what the sites release. Readings are
+held to their device and their site; where all else runs is the fabric's to find.
 """
 
 from __future__ import annotations

@@ -138,3 +138,19 @@ def test_a_file_that_cannot_be_read_says_where(text: str, sentence: str) -> None
     with pytest.raises(ProfileError) as caught:
         Profiles.loads(text)
     assert str(caught.value).startswith(sentence)
+
+
+def test_a_first_call_in_a_process_counts_until_there_is_another() -> None:
+    empty = Profile()
+    cold = empty.observed("edge", 1.0, 100, 9.0, 10, first=True)
+    assert cold.provisional
+    assert cold.kinds["edge"].curve.at(100)[0] == 9.0
+    colder = cold.observed("device", 0.2, 100, 12.0, 10, first=True)
+    assert set(colder.kinds) == {"device"}
+    warm = colder.observed("edge", 1.0, 100, 0.5, 10)
+    assert not warm.provisional
+    assert set(warm.kinds) == {"edge"}
+    assert warm.observed("device", 0.2, 100, 12.0, 10, first=True) is warm
+    known, guessed = Profiles({"f": warm}), Profiles({"f": colder})
+    assert known.merged(guessed) == guessed.merged(known) == known
+    assert Profiles.loads(guessed.dumps()) == guessed

@@ -48,6 +48,7 @@ PROGRAM = """
         device=tierflow.get(on_device.remote()), edge=tierflow.get(on_edge.remote()),
         cloud=tierflow.get(on_cloud.remote()), cam_2=tierflow.get(on_cam_2.remote()),
         actor=place, count=count, where=[where.node, where.why], refused=refused,
+        explained=[row.node for row in tierflow.explain(counter).alternatives],
         nodes=[node.name for node in tierflow.nodes()], links=len(tierflow.traffic()),
     )))
 """
@@ -74,7 +75,8 @@ def test_the_fabric_says_who_is_in_it_where_an_actor_runs_and_why(result: dict[s
     assert result["nodes"] == ["cam-1", "cam-2", "cam-3", "cloud-1", "gw-1"]
     assert result["links"] == 12
     assert result["where"][0] == "gw-1"
-    assert "edge" in result["where"][1]
+    assert "asked for tier edge or cloud, 1 CPU; chosen by predicted cost" in result["where"][1]
+    assert result["explained"][:2] == ["gw-1", "cloud-1"]
 
 
 def test_what_no_node_can_run_is_refused_with_a_row_for_each_node(result: dict[str, Any]) -> None:

@@ -246,7 +246,8 @@ def test_calls_in_flight_push_the_next_ones_to_other_nodes(demo: Conditions) -> 
 
 def test_no_placement_is_a_table(demo: Conditions) -> None:
     cut = demo.changed({"cam-3": NodeChange(alive=False)}, {"plant-1->region-1": LinkChange(up=False)})
-    ranking = rank(CALL, Policy.of(deadline="50 ms", budget=1), cut, detect(), {"cam-2": "is of tier device"}, "1 CPU")
+    refused = {"detect": {"cam-2": "is of tier device"}, "tiny": {"cam-1": "has no camera"}}
+    ranking = rank(CALL, Policy.of(deadline="50 ms", budget=1), cut, detect(), refused, "1 CPU")
     with pytest.raises(NoPlacement) as caught:
         choose(ranking, {})
     assert str(pickle.loads(pickle.dumps(caught.value))) == (

@@ -239,9 +239,9 @@ class TestProfiles:
         world.finish(guessed)
         assert world.start(policy=CLOUD).choice.compute == pytest.approx(0.1, rel=0.02)
 
-    def test_not_from_the_first_call_in_a_process(self, world: World) -> None:
+    def test_a_first_call_in_a_process_is_told_as_one(self, world: World) -> None:
         world.finish(world.start(policy=CLOUD), first=True)
-        assert world.placing.news()[0] == ()
+        assert [sample.first for sample in world.placing.news()[0]] == [True]
         world.finish(world.start(policy=CLOUD))
         (sample,) = world.placing.news()[0]
         assert (sample.function, sample.kind, sample.size) == ("look", "cloud 4 CPU x4", 1000.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -42,10 +42,15 @@ class Timing:
 
 @dataclass(frozen=True)
 class Profile:
-    """One function: its timing on each kind of node that has run it, and the bytes that it returns."""
+    """One function: its timing on each kind of node that has run it, and the bytes that it returns.
+
+    It is `provisional` as long as all that was seen is a first call in a process, which also loaded what it needs:
+    better than nothing, and given up for the next call.
+    """
 
     kinds: Mapping[str, Timing] = field(default_factory=dict)
     result: Curve = field(default_factory=Curve)
+    provisional: bool = False
 
     @cached_property
     def version(self) -> int:
@@ -53,7 +58,9 @@ class Profile:
         kinds = sorted((kind, timing.curve.version) for kind, timing in self.kinds.items())
         return zlib.crc32(repr((self.result.version, kinds)).encode())
 
-    def observed(self, kind: str, speed: float, size: float, seconds: float, result: float | None = None) -> Profile:
+    def observed(
+        self, kind: str, speed: float, size: float, seconds: float, result: float | None = None, *, first: bool = False
+    ) -> Profile:
         """The profile after a call on a node of this kind and speed.
 
         Args:
@@ -62,7 +69,12 @@ class Profile:
             size: bytes of input.
             seconds: that the function ran.
             result: bytes that it returned, where that is known.
+            first: whether it was the first call in its process; that counts only while nothing else does.
         """
+        if first and self.kinds and not self.provisional:
+            return self
+        if first or self.provisional:
+            return replace(Profile().observed(kind, speed, size, seconds, result), provisional=first)
         old = self.kinds.get(kind, Timing(Curve(), speed))
         timing = Timing(old.curve.observed(size, max(seconds, LEAST)), speed)
         known = self.result if result is None else self.result.observed(size, max(result, 1.0))
@@ -132,7 +144,8 @@ class Profiles:
         rows = [json.dumps({"format": FORMAT})]
         for name, profile in sorted(self.functions.items()):
             kinds = {kind: [timing.speed, *_plain(timing.curve)] for kind, timing in sorted(profile.kinds.items())}
-            rows.append(json.dumps({"function": name, "kinds": kinds, "result": _plain(profile.result)}))
+            row = {"function": name, "kinds": kinds, "result": _plain(profile.result)}
+            rows.append(json.dumps(row | ({"provisional": True} if profile.provisional else {})))
         return "\n".join([*rows, ""])
 
     @classmethod
@@ -154,7 +167,8 @@ class Profiles:
                 kinds = {
                     kind: Timing(_curve(plain), _positive(speed)) for kind, (speed, *plain) in row["kinds"].items()
                 }
-                functions[str(row["function"])] = Profile(kinds, _curve(row["result"]))
+                provisional = bool(row.get("provisional", False))
+                functions[str(row["function"])] = Profile(kinds, _curve(row["result"]), provisional)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 if isinstance(error, ProfileError):
                     raise
@@ -166,8 +180,11 @@ _EMPTY = Profile()
 
 
 def _merged(a: Profile, b: Profile) -> Profile:
+    if a.provisional != b.provisional:
+        firm, loose = (b, a) if a.provisional else (a, b)
+        return firm if firm.kinds else loose
     kinds = {kind: _fuller(a.kinds.get(kind), b.kinds.get(kind)) for kind in sorted({*a.kinds, *b.kinds})}
-    return Profile(kinds, max(a.result, b.result, key=_rank))
+    return Profile(kinds, max(a.result, b.result, key=_rank), a.provisional)
 
 
 def _fuller(a: Timing | None, b: Timing | None) -> Timing:

@@ -47,7 +47,7 @@ class Decisions:
         conditions: Conditions,
         profiles: Profiles,
         load: Mapping[str, Queue],
-        refused: Mapping[str, str] | None = None,
+        refused: Mapping[str, Mapping[str, str]] | None = None,
         asked: str = "",
     ) -> Choice:
         """The choice for a call; the arguments are those of `rank` and `choose`.

@@ -192,7 +192,7 @@ def rank(
     policy: Policy,
     conditions: Conditions,
     profiles: Profiles,
-    refused: Mapping[str, str] | None = None,
+    refused: Mapping[str, Mapping[str, str]] | None = None,
     asked: str = "",
 ) -> Ranking:
     """Predict the call on every node and sort out what the policy rules out.
@@ -202,14 +202,14 @@ def rank(
         policy: what to minimise and to keep.
         conditions: the nodes and links now.
         profiles: what is known of each variant.
-        refused: nodes that cannot run the call at all (see `eligible`), with the reason.
+        refused: by function, the nodes that cannot run it at all (see `eligible`), with the reason.
         asked: what was asked besides the policy, in words for the error.
     """
     tables = []
     for variant, codec in product(call.variants, call.codecs):
         predicted = predict(call, codec, profiles.of(variant.function), conditions)
         cost, deviation = _cost(policy, predicted)
-        against = rules(call, policy, variant, predicted, conditions, refused or {})
+        against = rules(call, policy, variant, predicted, conditions, (refused or {}).get(variant.function, {}))
         tables.append(Table(variant, codec, predicted, cost, deviation, against))
     return Ranking(call, policy, conditions, tuple(tables), asked)
 

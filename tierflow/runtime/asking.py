@@ -6,21 +6,35 @@ Both fabrics ask with this, the real one and that of the test kit, so that the s
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tierflow.cost.call import Call, Input, Variant
 from tierflow.errors import NoPlacement
-from tierflow.planning import Policy
+from tierflow.planning import Policy, eligible
 from tierflow.planning.choose import Choice
 from tierflow.runtime.placing import Placing
 from tierflow.runtime.weight import weight
 from tierflow.runtime.work import Work
+from tierflow.topology import Member
 
-__all__ = ["INLINE_TEXT", "can_choose", "chosen", "error_words", "function_name", "inputs", "kept", "next_best"]
+__all__ = [
+    "INLINE_TEXT",
+    "Refused",
+    "can_choose",
+    "chosen",
+    "error_words",
+    "function_name",
+    "inputs",
+    "kept",
+    "next_best",
+    "refusals",
+]
 
+Refused = Mapping[str, Mapping[str, str]]
+"""By function and node, why it cannot run there."""
 OTHERS = 2
 """How many next best nodes a call may fall back to."""
 OTHERS_OF_ACTOR = 16
@@ -64,8 +78,17 @@ def inputs(values: Iterable[Any], caller: str, where: Callable[[Any], Input | No
     return (Input(caller, float(here)), *beside) if here else tuple(beside)
 
 
+def refusals(work: Work, members: Sequence[Member]) -> Refused:
+    """By function, the work's own and its variants', the nodes that cannot run it and why."""
+    found = {}
+    for each in (work, *work.variants):
+        refused = eligible(each.request, members).refusals
+        found[function_name(each)] = {refusal.node: refusal.reason for refusal in refused}
+    return found
+
+
 def chosen(
-    placing: Placing, work: Work, policy: Policy, given: tuple[Input, ...], refused: Mapping[str, str]
+    placing: Placing, work: Work, policy: Policy, given: tuple[Input, ...], refused: Refused
 ) -> tuple[Work, Call, Choice]:
     """The work that is to do the call, itself or a variant of it, the call as it was placed, and its node.
 

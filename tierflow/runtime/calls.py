@@ -11,10 +11,10 @@ from typing import Any
 import ray
 
 from tierflow.errors import FabricError
-from tierflow.planning import Eligible, Policy, eligible, no_placement
+from tierflow.planning import Policy, eligible, no_placement
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.arrow import carry_arrow
-from tierflow.runtime.asking import can_choose
+from tierflow.runtime.asking import can_choose, refusals
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
@@ -134,9 +134,9 @@ class RayFabric:
             ways = Starters(work)
             ready = work.ready = Ready(ways.anywhere(), ways, chosen=self._guide is not None and can_choose(work))
         if ready.version != snapshot.version:
-            snapshot, found = self._checked(work, snapshot)
-            ready.refused = {refusal.node: refusal.reason for refusal in found.refusals}
-            ready.skip = 0
+            snapshot = self._checked(work, snapshot)
+            ready.skip, ready.rivals = 0, work.variants
+            ready.refused = refusals(work, snapshot.members)
             if self._guide is not None:
                 self._guide.meet(snapshot.members)
         ready.version, ready.until = snapshot.version, max(snapshot.until, monotonic() + MAX_AGE / 4)
@@ -152,14 +152,12 @@ class RayFabric:
                 "start the fabric with `tierflow up FILE`, or say where it runs with tier=, site= or node=",
             )
 
-    def _checked(self, work: Work, snapshot: Snapshot) -> tuple[Snapshot, Eligible]:
-        found = eligible(work.request, snapshot.members)
-        if not found.nodes:
+    def _checked(self, work: Work, snapshot: Snapshot) -> Snapshot:
+        if not eligible(work.request, snapshot.members).nodes:
             snapshot = self._membership.fresh()
-            found = eligible(work.request, snapshot.members)
-            if not found.nodes:
+            if not eligible(work.request, snapshot.members).nodes:
                 raise no_placement(work.request, snapshot.members)
-        return snapshot, found
+        return snapshot
 
     def _join(self) -> None:
         if not ray.is_initialized():

@@ -13,7 +13,7 @@ from tierflow.cost.call import Input
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
-from tierflow.runtime.asking import INLINE_TEXT, chosen, error_words, inputs, kept, next_best
+from tierflow.runtime.asking import INLINE_TEXT, chosen, error_words, inputs, kept, next_best, refusals
 from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import Starters
@@ -77,6 +77,8 @@ class Guide:
         policy = self._policy(work, ready)
         values = (*args, *kwargs.values())
         given = inputs(values, self.placing.caller, self._where)
+        if policy.accuracy is not None and ready.rivals is not work.variants:
+            ready.refused, ready.rivals = refusals(work, tuple(self._members.values())), work.variants
         awaits = any(isinstance(value, ray.ObjectRef) and self.placing.awaits(value.binary()) for value in values)
         doer, call, choice = chosen(self.placing, work, policy, given, ready.refused)
         self._sharing.wake()
@@ -161,9 +163,9 @@ class Guide:
         if known is None:
             found = ray.experimental.get_object_locations([value]).get(value, {})
             nodes = [self._names[node] for node in found.get("node_ids", ()) if node in self._names]
-            size = found.get("object_size") or 0
-            self.placing.place(key, nodes[0] if nodes else self.placing.caller, size)
-            known = self.placing.known(key)
+            known = Input(nodes[0] if nodes else self.placing.caller, float(found.get("object_size") or 0))
+            if known.size:  # otherwise it is not made yet
+                self.placing.place(key, known.at, int(known.size))
         return known
 
     def _ended(self, flight: Flight, told: Any) -> None:

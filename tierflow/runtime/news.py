@@ -28,6 +28,7 @@ class Sample:
     size: float
     seconds: float
     result: float
+    first: bool = False
 
 
 Sight: TypeAlias = Transfer | Probe | Dispatch
@@ -52,7 +53,7 @@ class Update:
 def profiled(profiles: Profiles, sample: Sample) -> Profiles:
     """The profiles after a sample."""
     known = profiles.of(sample.function)
-    after = known.observed(sample.kind, sample.speed, sample.size, sample.seconds, sample.result)
+    after = known.observed(sample.kind, sample.speed, sample.size, sample.seconds, sample.result, first=sample.first)
     return profiles.with_profile(sample.function, after)
 
 

@@ -132,7 +132,7 @@ class Placing:
         request: Request,
         policy: Policy,
         inputs: tuple[Input, ...],
-        refused: Mapping[str, str],
+        refused: Mapping[str, Mapping[str, str]],
     ) -> tuple[Call, Choice]:
         """The node for a call.
 
@@ -141,7 +141,7 @@ class Placing:
             request: what the call asks of a node.
             policy: what it minimises and keeps.
             inputs: where they are and how large.
-            refused: the nodes that cannot run it, with the reason; the same object while it says the same.
+            refused: by function, the nodes that cannot run it and why; the same object while it says the same.
 
         Raises:
             NoPlacement: no node can keep what the policy asks.
@@ -196,7 +196,7 @@ class Placing:
             _keep(self._places, flight.key, Input(self.caller if seen.result <= INLINE else seen.node, seen.result))
             if flight.tells and not seen.first:
                 self._explain(flight, seen, now)
-            if not seen.first and (flight.alone or seen.node != node):
+            if flight.alone or seen.node != node:
                 self._profile(flight, seen)
 
     def fetched(self, key: bytes, began: float, ended: float) -> None:
@@ -281,7 +281,7 @@ class Placing:
         fixed, function = self._conditions.fixed, flight.choice.function
         at = fixed.nodes[seen.node]
         kind, speed = fixed.kinds[fixed.kind[at]], float(self._conditions.speed.value[at])
-        sample = Sample(function, kind, speed, seen.size, seen.compute, float(seen.result))
+        sample = Sample(function, kind, speed, seen.size, seen.compute, float(seen.result), seen.first)
         self._profiles = profiled(self._profiles, sample)
         self._samples.append(sample)
 

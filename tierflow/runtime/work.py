@@ -24,7 +24,8 @@ class Ready:
         ways: the ways to start it on a node (the fabric's own).
         chosen: whether a node is chosen for each call.
         version: of the members that it was checked against; the check holds until `until` (monotonic seconds).
-        refused: the nodes that cannot run it and why.
+        refused: by function, its own and its variants', the nodes that cannot run it and why; `rivals` are the
+            variants that this was made with.
         skip: how many calls may go where the last one went without another choice.
         calls: for how many calls a node was chosen.
         policy: what its calls keep, and the default that this was made with.
@@ -35,7 +36,8 @@ class Ready:
     chosen: bool = False
     version: int = -1
     until: float = 0.0
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    rivals: tuple[Work, ...] = ()
     skip: int = 0
     calls: int = 0
     policy: tuple[Policy, Policy] | None = None

@@ -55,7 +55,8 @@ def fabric(
         durations: seconds that a task (by its name), a method (``"Class.method"``) or each item of a generator takes on
             a node of speed 1. What is not named takes no time.
 
-    Fabrics nest: an inner one hides the outer one. What was made in a fabric means nothing after it closed.
+    Fabrics nest: an inner one hides the outer one. What was made in a fabric means nothing after it closed, and the
+    program's policy (`tierflow.init`) is then what it was before.
     """
     if spec is None:
         spec = parse(_SMALL)

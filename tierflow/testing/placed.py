@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
@@ -12,7 +12,7 @@ from tierflow.cost import Call, Input, Profiles
 from tierflow.planning import Policy, eligible, no_placement
 from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
-from tierflow.runtime.asking import chosen, error_words, inputs, kept, next_best
+from tierflow.runtime.asking import Refused, chosen, error_words, inputs, kept, next_best, refusals
 from tierflow.runtime.news import Update, profiled
 from tierflow.runtime.placing import Flight, Placing, Seen
 from tierflow.runtime.work import Work
@@ -65,7 +65,7 @@ class Placer:
         self._callers: dict[str, _Caller] = {}
         self._profiles = Profiles()
         self._numbers = count()
-        self._refused: dict[Work, tuple[frozenset[str], dict[str, str]]] = {}
+        self._refused: dict[Work, tuple[tuple[object, ...], Refused]] = {}
 
     def place(
         self,
@@ -136,15 +136,14 @@ class Placer:
         for caller in self._callers.values():
             caller.placing.learn(Update((0, 0), profiles=self._profiles))
 
-    def _refusals(self, work: Work, members: tuple[Member, ...]) -> Mapping[str, str]:
-        """The nodes that cannot run a work, with the reason: the same object as long as the same nodes live."""
-        alive = frozenset(member.name for member in members if member.alive)
+    def _refusals(self, work: Work, members: tuple[Member, ...]) -> Refused:
+        """The nodes that cannot run a work or its variants: the same object as long as the same nodes live."""
+        state = (work.variants, *(member.name for member in members if member.alive))
         known = self._refused.get(work)
-        if known is None or known[0] != alive:
-            found = eligible(work.request, members)
-            if not found.nodes:
+        if known is None or known[0] != state:
+            if not eligible(work.request, members).nodes:
                 raise no_placement(work.request, members)
-            known = self._refused[work] = alive, {refusal.node: refusal.reason for refusal in found.refusals}
+            known = self._refused[work] = state, refusals(work, members)
         return known[1]
 
 
