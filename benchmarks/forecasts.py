@@ -84,15 +84,16 @@ class Last:
 
 
 def errors(predicted: Sequence[float], calls: Sequence[Observed]) -> dict[str, float]:
-    """For each cell how far the median prediction is off the median time, as a share; NaN counts as wholly off."""
-    found = {}
-    for cell in dict.fromkeys(call.cell for call in calls):
-        mine = [at for at, call in enumerate(calls) if call.cell == cell]
-        said = float(np.median([predicted[at] for at in mine]))
-        seen = float(np.median([calls[at].seconds for at in mine]))
-        error = abs(said / seen - 1.0)
-        found[cell] = error if np.isfinite(error) else 1.0
-    return found
+    """For each cell the median over its calls of how far each is off its own prediction, as a share.
+
+    A prediction that was not made (NaN) is wholly off. Medians are not compared with medians: that would find no fault
+    in a prediction that is the time of the call before.
+    """
+    off: dict[str, list[float]] = {}
+    for said, call in zip(predicted, calls, strict=True):
+        error = abs(said / call.seconds - 1.0)
+        off.setdefault(call.cell, []).append(error if np.isfinite(error) else 1.0)
+    return {cell: float(np.median(found)) for cell, found in off.items()}
 
 
 def spread(calls: Sequence[Observed]) -> dict[str, float]:

@@ -32,7 +32,7 @@ class Window:
 
 def run(*, quick: bool) -> Result:
     """Watch the idle demo, end what tierflow runs in it, and watch again."""
-    windows, length, quiet = (7, 60.0 / 7, 20.0) if quick else (20, 30.0, QUIET)
+    windows, length, quiet = (7, 60.0 / 7, 10.0) if quick else (20, 30.0, QUIET)
     with running(demo("e2"), "E2") as fabric:
         head = fabric.record.spec().head.name
         actors: dict[str, int] = fabric.drive(head, "benchmarks.idle_driver", "list", timeout=120)

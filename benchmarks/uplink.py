@@ -42,7 +42,7 @@ def named(name: str) -> Uplink:
     return next(uplink for uplink in CONDITIONS if uplink.name == name)
 
 
-def measured(running: Running, conditions: Sequence[Uplink] = CONDITIONS) -> list[tuple[Uplink, Calibration]]:
+def measured(running: Running, conditions: Sequence[Uplink]) -> list[tuple[Uplink, Calibration]]:
     """Set each condition and measure every direction of the uplink under it; the demo's is left behind."""
     rows = []
     for uplink in conditions:

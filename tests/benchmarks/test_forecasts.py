@@ -35,10 +35,10 @@ def test_the_last_time_is_carried_over_to_another_link_by_what_is_declared() -> 
     assert last.predict(call(0.0, moved=2.0, trip=0.2)) == pytest.approx(2.7)
 
 
-def test_the_error_of_a_cell_is_that_of_the_medians() -> None:
+def test_the_error_of_a_cell_is_the_median_of_its_calls_own_errors() -> None:
     calls = [call(1.0), call(1.2), call(9.0), call(2.0, cell="b"), call(2.0, cell="b")]
-    off = errors([1.2, 1.1, 1.5, 2.5, 2.5], calls)
-    assert off == pytest.approx({"a": 0.0, "b": 0.25})
+    off = errors([1.2, 1.14, 0.9, 2.5, 2.5], calls)
+    assert off == pytest.approx({"a": 0.2, "b": 0.25})
     assert spread(calls) == pytest.approx({"a": 1 / 6, "b": 0.0})
 
 
