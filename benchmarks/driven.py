@@ -97,7 +97,8 @@ class Running:
             text = output.read().decode()
         if code:
             raise FabricError(f"the driver {module} failed ({code}): " + "\n".join(said[-30:]), "see its last lines")
-        return json.loads(text.rpartition(_ANSWER)[2])
+        # Ray may write lines of its own after it.
+        return json.JSONDecoder().raw_decode(text.rpartition(_ANSWER)[2])[0]
 
     def emulator_share(self) -> float:
         """The share of a core that the process which carries the packets took, on average since it began."""
