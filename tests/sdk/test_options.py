@@ -7,6 +7,7 @@ from ray._common.ray_option_utils import actor_options, task_options
 
 import tierflow
 import tierflow.testing
+from tests.sdk import program
 from tierflow.planning import Policy
 from tierflow.sdk import fabric
 from tierflow.sdk.options import ACTOR_OPTIONS, TASK_OPTIONS, Options
@@ -109,3 +110,9 @@ def test_a_program_says_its_own_policy() -> None:
         finally:
             tierflow.init(policy={})
         assert fabric.program_policy().asks == set()
+
+
+def test_the_same_options_give_the_same_handle() -> None:
+    assert program.add.options(tier="edge") is program.add.options(tier="edge")
+    assert program.add.options(tier="edge") is not program.add.options(tier="cloud")
+    assert program.add.options(resources={"a": 1}) is not program.add.options(resources={"a": 1})

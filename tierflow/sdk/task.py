@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Task", "task"]
 
+MOST = 64
+"""Handles with other options that a task keeps."""
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -98,11 +100,23 @@ class Task(Named, Generic[P, R]):
     def options(self, **options: Any) -> Task[P, R]:
         """The same task with other options for the calls made through it; see `task`.
 
+        The same options give the same handle, so that it may be written at each call: what was made ready is kept.
+
         Raises:
             OptionError: an option that does not exist, or a value it can't have.
         """
         if "max_calls" in options:
             raise OptionError(self.__qualname__, "max_calls is fixed with the task", "give it to the decorator")
+        if not all(isinstance(value, (str, int, float, tuple, type(None))) for value in options.values()):
+            return self._with(options)
+        key = repr(sorted(options.items()))
+        if key not in self._others:
+            if len(self._others) >= MOST:
+                self._others.clear()
+            self._others[key] = self._with(options)
+        return self._others[key]
+
+    def _with(self, options: dict[str, Any]) -> Task[P, R]:
         made = Task.__new__(type(self))
         later = {**self._later, **options}
         made._fill(self.raw, self._options.with_(options), self._origin or self, self._accuracy, self._variants, later)
@@ -179,6 +193,7 @@ class Task(Named, Generic[P, R]):
         assert variants is not None
         self.raw, self._options, self._origin = raw, options, origin
         self._accuracy, self._variants, self._later = accuracy, variants, later
+        self._others: dict[str, Task[P, R]] = {}
         functools.update_wrapper(self, raw)
 
 
