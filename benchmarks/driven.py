@@ -34,16 +34,21 @@ AGENTS = 300.0
 _ANSWER, _TOLD = "RESULT", "measured: "
 
 
-def demo(name: str, *, without: tuple[str, ...] = (), quotas: bool = True) -> ClusterSpec:
+def demo(
+    name: str, *, without: tuple[str, ...] = (), quotas: bool = True, uplink: dict[str, float] | None = None
+) -> ClusterSpec:
     """The demo's cluster under another name, without some of its nodes and what leads to them.
 
-    Without `quotas` every node may use the whole machine.
+    Without `quotas` every node may use the whole machine. `uplink` is what the file declares of the plant's uplink in
+    place of what the demo's does: rate (bytes per second), delay (seconds).
     """
     spec = load(ROOT / "clusters" / "demo.yaml")
     nodes = [node for node in spec.nodes if node.name not in without]
     if not quotas:
         nodes = [node.model_copy(update={"cpu_quota": None}) for node in nodes]
     links = [link for link in spec.links if not {link.source, link.target} & set(without)]
+    if uplink is not None:
+        links = [link.model_copy(update=uplink) if link.source == "plant-1" else link for link in links]
     return spec.model_copy(update={"name": name, "nodes": tuple(nodes), "links": tuple(links)})
 
 

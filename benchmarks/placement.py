@@ -30,8 +30,11 @@ def run(*, quick: bool) -> Result:
     with running(demo("d2", without=("cam-2", "cam-3")), "D2") as fabric:
         links = figures(measured(fabric, conditions))
         found = fabric.drive(CALLER, "benchmarks.placement_driver", names, repeats, WARM, timeout=3600)
-        stepped = fabric.drive(CALLER, "benchmarks.steps_driver", steps, patience, timeout=3600)
         links += busiest(fabric)
+    # Declared as it is before it steps, so that nothing but the step has to be found out.
+    declared = {"rate": FAST.rate, "delay": FAST.delay}
+    with running(demo("d2-step", without=("cam-2", "cam-3"), uplink=declared), "D2") as fabric:
+        stepped = fabric.drive(CALLER, "benchmarks.steps_driver", steps, patience, timeout=3600)
     cells = [cell(row) for row in found]
     replanned = [replan(demo("five"), repeats), replan(fifty(), repeats)]
     return result(cells, stepped, replanned, links, repeats)
@@ -91,8 +94,10 @@ def result(
             "Regret is the mean time of tierflow's calls over that of the best fixed place, which is itself the least "
             "of three noisy means, so noise alone makes it positive; 'decisions alone' counts each call with the mean "
             "time of the place it was given.",
-            f"The step: detection called without pause while the uplink goes from {FAST.name} to {SLOW.name} and back; "
-            "the time runs from the end of the first transfer after the step. After the way back nothing crosses the "
+            f"The step: detection called without pause while the uplink goes from {FAST.name}, as that fabric's file "
+            f"declares it, to {SLOW.name} and back; "
+            "the time runs from the end of the first transfer after the step, with .1 s in which the next input is made. "
+            "After the way back nothing crosses the "
             "uplink any more, so only probes and explored calls can see that it is fast again.",
             "Planning again is one change of the uplink and one decision, in this process; the regret of never "
             "planning again is by predicted cost, over drawn changes from 1 to 200 Mbit/s and 2 to 60 ms.",

@@ -19,10 +19,12 @@ import tierflow
 from benchmarks.driven import answer, join, tell
 from benchmarks.placement_driver import START, place, timed
 from benchmarks.shapes import SHAPES
-from benchmarks.uplink import CONDITIONS
+from benchmarks.uplink import CONDITIONS, Uplink
 from tierflow.rig import LinkControl
 
-FAST, SLOW = CONDITIONS[0], CONDITIONS[-1]
+FAST = CONDITIONS[0]
+SLOW = Uplink("2 Mbit/s, 5 ms", CONDITIONS[-1].rate, FAST.delay)
+"""The step is one of bandwidth alone."""
 CLOUD = "cloud"
 SHAPE, COUNT = SHAPES["detect"], 3
 """A function whose best place is the cloud over the fast uplink and not over the slow one: 614 kB of frames."""
