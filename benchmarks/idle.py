@@ -18,7 +18,7 @@ __all__ = ["run"]
 TRAFFIC_BAR, CORE_BAR = 250.0 / 8, 0.01
 """Bytes per second of an idle node, and the share of a core of its agent."""
 QUIET = 60.0
-"""Seconds after a driver has gone before anything is counted."""
+"""Seconds before anything is counted, in which the links of a new fabric are probed and a driver's traces go."""
 REGISTRY = "registry"
 
 
@@ -32,7 +32,7 @@ class Window:
 
 def run(*, quick: bool) -> Result:
     """Watch the idle demo, end what tierflow runs in it, and watch again."""
-    windows, length, quiet = (7, 60.0 / 7, 10.0) if quick else (20, 30.0, QUIET)
+    windows, length, quiet = (7, 60.0 / 7, 30.0) if quick else (20, 30.0, QUIET)
     with running(demo("e2"), "E2") as fabric:
         head = fabric.record.spec().head.name
         actors: dict[str, int] = fabric.drive(head, "benchmarks.idle_driver", "list", timeout=120)
