@@ -96,8 +96,8 @@ def result(
             "time of the place it was given.",
             f"The step: detection called without pause while the uplink goes from {FAST.name}, as that fabric's file "
             f"declares it, to {SLOW.name} and back; the time runs from the end of the first transfer after the step, "
-            "with .1 s in which the next input is made. After the way back nothing crosses the uplink any more, so only "
-            "probes and explored calls can see that it is fast again.",
+            "with .1 s in which the next input is made. After the way back nothing crosses the uplink any more, so "
+            "only probes and explored calls can see that it is fast again.",
             "Planning again is one change of the uplink and one decision, in this process; the regret of never "
             "planning again is by predicted cost, over drawn changes from 1 to 200 Mbit/s and 2 to 60 ms.",
             f"The device's own link is {RADIO[0] * 8e-6:g} Mbit/s, {RADIO[1] * 1e3:g} ms: over it a fast uplink is no "

@@ -134,3 +134,15 @@ def test_the_path_is_soon_as_fast_as_its_transfers(sizes: list[float], true: flo
         links, now = links.transferred(watched(now, size, at, true), now)
     out = way(now, "cam-1")
     assert out.rate[now.fixed.nodes["cloud-1"]] == pytest.approx(true, rel=0.1)
+
+
+def test_a_link_that_another_path_finds_fast_is_not_blamed_for_a_slow_one(demo: Conditions) -> None:
+    """To the edge all is well, and the uplink is slow: it is found out although it was taken to be the faster."""
+    access, slow, known, now = "cam-1->plant-1", 2.5e5, Watched(), demo
+    known, now = known.transferred(Transfer("cam-1", "gw-1", 1e6, 0.5, 0.0), now)  # 2 MB/s: below the uplink
+    assert now.rate.value[now.fixed.links[access]] < now.rate.value[now.fixed.links[UPLINK]]
+    for second in range(1, 7):
+        known, now = known.transferred(Transfer("cam-1", "gw-1", 1e6, 0.5, float(10 * second)), now)
+        known, now = known.transferred(Transfer("cam-1", "cloud-1", 1e6, 1e6 / slow, float(10 * second + 5)), now)
+    assert now.rate.value[now.fixed.links[access]] == pytest.approx(2e6, rel=0.1)
+    assert now.rate.value[now.fixed.links[UPLINK]] == pytest.approx(slow, rel=0.2)

@@ -25,6 +25,8 @@ BEYOND = 0.25
 """Relative standard deviation that each doubling of the size adds beyond what was seen."""
 LEAST_FIXED = 1e-3
 """The share of the mean amount that is constant, at the least: nothing takes no time."""
+SWAY = 2.0
+"""Standard deviations of the mean that a change must exceed to make another version: else it would follow the noise."""
 SHOWN = 0.05
 """The relative change of a knot that is more than noise, and makes a curve another version."""
 
@@ -65,6 +67,11 @@ class Knot:
         )
 
     @property
+    def share(self) -> float:
+        """The deviation of the mean as a share of that of a sample: of a mean that forgets, it stays above 0."""
+        return max(1.0 / math.sqrt(self.count), math.sqrt(MEMORY / (2.0 - MEMORY)))
+
+    @property
     def doubt(self) -> float:
         """The relative standard deviation of the mean, with what one more sample would spread."""
         return self.spread * math.sqrt(1.0 + 1.0 / self.count)
@@ -96,7 +103,7 @@ class Curve:
         at = bisect_left(self.knots, label, key=lambda knot: size_class(knot.size))
         known = at < len(self.knots) and size_class(self.knots[at].size) == label
         knot = self.knots[at].observed(size, amount) if known else Knot(size, amount)
-        changed = abs(knot.amount - knot.shown) > SHOWN * knot.shown
+        changed = abs(knot.amount - knot.shown) > max(SHOWN, SWAY * knot.spread * knot.share) * knot.shown
         if changed:
             knot = replace(knot, shown=knot.amount)
         knots = (*self.knots[:at], knot, *self.knots[at + known :])

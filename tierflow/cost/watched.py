@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,10 @@ SWAY = 3.0
 """Standard deviations of a level that a change must exceed to be worth a version: else it would follow the noise."""
 DISPATCH_LOUD = 0.5**2
 """The most variance of the logarithm of a dispatch time that passes for noise."""
+Ends = tuple[str, str]
+"""The nodes that a transfer went between."""
+CONFIRMS, CLEARED = 0.75, 60.0
+"""The share of a link's rate that a transfer must have to confirm it, and for how many seconds that clears it."""
 LEAST_DELAY = 1e-6
 """Seconds: what is nearer, or sooner, is measured as this."""
 
@@ -53,20 +58,24 @@ class Watched:
     """The levels of the links' rates and delays and of the nodes' dispatch, by name; what was never watched has none.
 
     Each event gives what is known after it, and the conditions with it: a new version only where something moved by
-    more than noise.
+    more than noise. `confirmed` says of a link when, and between which nodes, a transfer last found it about as fast as
+    it was taken to be; `last` is when the last transfer between two nodes was.
     """
 
     rates: Mapping[str, Level] = field(default_factory=dict)
     delays: Mapping[str, Level] = field(default_factory=dict)
     dispatches: Mapping[str, Level] = field(default_factory=dict)
+    confirmed: Mapping[str, tuple[float, Ends]] = field(default_factory=dict)
+    last: Mapping[Ends, float] = field(default_factory=dict)
 
     def transferred(self, seen: Transfer, conditions: Conditions) -> tuple[Watched, Conditions]:
         """What is known after a transfer.
 
         A path is as fast as its slowest link. So a transfer that was faster than a link of its path was taken to be
-        raises that link; one that was slower than all of them lowers the slowest. One that was application-limited
-        can only raise. Where a link that was taken to be fast has become the slowest, the wrong one is lowered, until
-        a transfer on another path raises it again: one path alone cannot tell.
+        raises that link; one that was slower than all of them lowers the slowest that no transfer between other nodes
+        has cleared since the last one between these. One that was application-limited can only raise. Where a link
+        that was taken to be fast has become the slowest, the wrong one is lowered, until a transfer between other
+        nodes raises it again and so clears it: one path alone cannot tell.
         """
         path = conditions.topology.path(seen.source, seen.target) or ()
         way_back = conditions.topology.path(seen.target, seen.source) or ()
@@ -77,7 +86,9 @@ class Watched:
         if not known or seen.size <= FIRST_WINDOW:  # one burst of packets: its first and its last are too close
             return self, conditions
         names = {index: conditions.topology.links[index].name for index in path}
-        slowest = min(known, key=lambda index: (known[index], names[index]))
+        slowest = min(known, key=lambda index: (self._cleared(names[index], seen), known[index], names[index]))
+        ends = seen.source, seen.target
+        confirmed = {names[index]: (seen.ended, ends) for index in path if rate >= CONFIRMS * known[index]}
         below = [index for index in path if known[index] <= rate]
         levels = dict(self.rates)
         for index in below or ([] if limited else [slowest]):
@@ -88,7 +99,15 @@ class Watched:
             for name, level in _moved(levels, self.rates)
             if _matters(level.value(seen.ended), conditions.rate.at(conditions.fixed.links[name]))
         }
-        return replace(self, rates=levels), conditions.changed(links=changes)
+        after = replace(
+            self, rates=levels, confirmed={**self.confirmed, **confirmed}, last={**self.last, ends: seen.ended}
+        )
+        return after, conditions.changed(links=changes)
+
+    def _cleared(self, name: str, seen: Transfer) -> bool:
+        when, ends = self.confirmed.get(name, (-math.inf, ("", "")))
+        here = seen.source, seen.target
+        return ends != here and seen.ended - when < CLEARED and when > self.last.get(here, -math.inf)
 
     def probed(self, seen: Probe, conditions: Conditions) -> tuple[Watched, Conditions]:
         """What is known after a probe: the links of both ways share its time as they share what was known of it."""

@@ -317,7 +317,9 @@ class Placing:
         fixed, function = self._conditions.fixed, flight.choice.function
         at = fixed.nodes[seen.node]
         kind, speed = fixed.kinds[fixed.kind[at]], float(self._conditions.speed.value[at])
-        sample = Sample(function, kind, speed, seen.size, seen.compute, float(seen.result), seen.first)
+        # What others keep busy is taken into account when a time is predicted, so it must not be learned with the time.
+        seconds = seen.compute * (1.0 - float(self._conditions.busy.value[at]))
+        sample = Sample(function, kind, speed, seen.size, seconds, float(seen.result), seen.first)
         self._profiles = profiled(self._profiles, sample)
         self._samples.append(sample)
 
