@@ -23,7 +23,7 @@ WARM = 3
 
 def run(*, quick: bool) -> Result:
     """Place calls from the demo's first camera on the rig, then step its uplink; plan again without a rig besides."""
-    repeats, steps, patience = (7, 1, 20.0) if quick else (9, 7, 60.0)
+    repeats, steps, patience = (7, 1, 20.0) if quick else (7, 5, 45.0)
     conditions = CONDITIONS[1:2] if quick else CONDITIONS
     names = [uplink.name for uplink in conditions]
     # Two cameras of the three would only take cores: the sum of the quotas is 1.3 of this machine's.

@@ -44,6 +44,8 @@ TASK_ID = 24
 """Bytes of the task's id at the start of the id of an object that it returns."""
 NOTHING = 1e-9
 """Seconds of a fetch that nobody timed."""
+TELL_EVERY = 0.02
+"""Seconds between two calls to a node that tell of links and dispatch: to work that out takes .2 ms."""
 OWN = 10.0
 """Seconds for which what this process saw of a link or a node goes before what others saw."""
 
@@ -124,6 +126,7 @@ class Placing:
         self._fresh: dict[str, float] = {}
         self._held: dict[str, LinkChange] = {}
         self._stayed: dict[str, bool] = {}
+        self._told: dict[str, float] = {}
         self._recorder = Recorder(f"{caller}-{uuid4().hex[:12]}")
         self._lock = threading.Lock()
 
@@ -203,7 +206,8 @@ class Placing:
             if seen is None or seen.node not in self._conditions.fixed.nodes:
                 return
             _keep(self._places, flight.key, Input(self.caller if seen.result <= INLINE else seen.node, seen.result))
-            if flight.tells and not seen.first:
+            if flight.tells and not seen.first and now - self._told.get(node, -OWN) >= TELL_EVERY:
+                self._told[node] = now
                 self._explain(flight, seen, now)
             if flight.alone or seen.node != node:
                 self._profile(flight, seen)

@@ -24,6 +24,8 @@ log = logging.getLogger("tierflow.registry")
 
 DAY, AGAIN = 24 * 3600.0, 120.0
 """Seconds until a pair is looked at again for no reason, and where it could not be measured."""
+TRIPS_EVERY = 6.0
+"""Seconds between two round trips of a pair while the fabric is used: less than a kilobyte each."""
 PROBED = 1e9
 """Bytes of the transfer that a probed rate is told as: so many that nothing but the rate counts."""
 PATIENCE = 60.0
@@ -47,6 +49,7 @@ class Probing:
     def __init__(self, head: str, agents: Agents, tell: Callable[[Sequence[Sight]], None]) -> None:
         self._head, self._agents, self._tell = head, agents, tell
         self._due_at: dict[tuple[Pair, str, str], float] = {}
+        self._trip_at: dict[Pair, float] = {}
         self._slow: dict[str, _Slow] = {}
         self._lock = threading.Lock()
 
@@ -71,6 +74,8 @@ class Probing:
                 self._due_at[life] = time.monotonic() + (DAY if self._probe(pair) else AGAIN)
             elif used and self._due(pair, conditions, now):
                 self._probe(pair)
+            elif used and now >= self._trip_at.get(pair, 0.0):
+                self._round_trip(pair)
 
     def _due(self, pair: Pair, conditions: Conditions, now: float) -> bool:
         """Whether a link between the pair is slow and it is time to look at it."""
@@ -90,15 +95,29 @@ class Probing:
                     due = True
         return due
 
+    def _round_trip(self, pair: Pair) -> float | None:
+        """Measure the round trip between two nodes: some packets that no call needs, so that a change is seen soon."""
+        a, b = pair
+        peer = self._agents.known[b]
+        self._trip_at[pair] = time.monotonic() + TRIPS_EVERY
+        try:
+            found: float | None = ray.get(
+                self._agents.of(a).round_trip.remote(peer.address, peer.port), timeout=PATIENCE
+            )
+        except ray.exceptions.RayError as error:
+            log.warning("the round trip between %s and %s could not be measured: %s", a, b, error)
+            return None
+        if found is not None:
+            self._tell([Probe(a, b, found, 0.0)])
+        return found
+
     def _probe(self, pair: Pair) -> bool:
         """Measure the round trip between two nodes, then the rate in each direction; false where that did not go."""
         a, b = pair
-        peer = self._agents.known[b]
+        round_trip = self._round_trip(pair)
+        if round_trip is None:
+            return False
         try:
-            round_trip = ray.get(self._agents.of(a).round_trip.remote(peer.address, peer.port), timeout=PATIENCE)
-            if round_trip is None:
-                return False
-            self._tell([Probe(a, b, round_trip, 0.0)])
             for source, target in (pair, (b, a)):
                 found = rate(partial(self._send, source, target), round_trip)
                 if found is not None:
