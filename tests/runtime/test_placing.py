@@ -150,7 +150,7 @@ class TestLinks:
     def test_what_was_seen_here_goes_before_what_others_saw_for_a_while(self, settled: World) -> None:
         settled.true = settled.true.changed(links={UP: LinkChange(rate=Value(6e4))})
         settled.call(30_000)
-        others = Update((2, 1), links={UP: LinkChange(rate=Value(2.4e6, 1e5))})
+        others = Update(("", 2, 1), links={UP: LinkChange(rate=Value(2.4e6, 1e5))})
         settled.now += OWN / 2
         settled.placing.learn(others)
         assert settled.rate() == pytest.approx(6e4, rel=0.3)
@@ -164,7 +164,7 @@ class TestLinks:
         slow = {UP: LinkChange(delay=Value(2.0, 0.01))}
         busy = {"gw-1": NodeChange(busy=Value(0.9), dispatch=Value(0.5, 0.01))}
         settled.now += OWN + 1
-        settled.placing.learn(Update((2, 1), busy, slow))
+        settled.placing.learn(Update(("", 2, 1), busy, slow))
         assert settled.start().choice.node == "gw-2"
 
     def test_a_node_that_was_used_keeps_its_own_dispatch_but_not_its_load(self, settled: World) -> None:
@@ -173,7 +173,7 @@ class TestLinks:
             settled.finish(settled.start(), wait=0.05)
         own = settled.placing.conditions.dispatch.at(at).value
         assert own > 0.012
-        settled.placing.learn(Update((2, 1), {"cloud-1": NodeChange(busy=Value(0.5), dispatch=Value(0.001))}))
+        settled.placing.learn(Update(("", 2, 1), {"cloud-1": NodeChange(busy=Value(0.5), dispatch=Value(0.001))}))
         now = settled.placing.conditions
         assert (now.dispatch.at(at).value, now.busy.at(at).value) == (own, 0.5)
 
@@ -280,8 +280,23 @@ class TestProfiles:
     def test_a_node_that_joins_can_be_chosen(self, settled: World) -> None:
         plain = yaml.safe_load(PLANT)
         plain["nodes"].append({"name": "gw-0", "tier": "edge", "site": "plant-1", "cpus": 8, "speed": 40})
-        settled.placing.learn(Update((2, 1), spec=ClusterSpec.model_validate(plain)))
+        settled.placing.learn(Update(("", 2, 1), spec=ClusterSpec.model_validate(plain)))
         assert settled.start().choice.node == "gw-0"
+
+    def test_what_others_saw_of_a_link_waits_until_what_was_seen_here_is_old(self, settled: World) -> None:
+        def up(column: str) -> float:
+            now = settled.placing.conditions
+            return float(getattr(now, column).value[now.fixed.links[UP]])
+
+        settled.true = settled.true.changed(links={UP: LinkChange(rate=Value(6e4))})
+        settled.call(30_000)
+        mine = up("rate")
+        told = LinkChange(rate=Value(2.4e6, 1e5), delay=Value(0.05, 1e-4))
+        settled.placing.learn(Update(("", 9, 9), links={UP: told}))
+        assert (up("rate"), up("delay")) == (mine, 0.05)  # delays are not seen here
+        settled.now += OWN + 1.0
+        settled.placing.learn(Update(("", 9, 9)))
+        assert up("rate") == 2.4e6
 
 
 class TestNews:

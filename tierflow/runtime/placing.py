@@ -26,6 +26,7 @@ from tierflow.planning.recorder import Recorder
 from tierflow.runtime.news import Sample, Sight, Update, profiled
 from tierflow.runtime.news import seen as after
 from tierflow.topology import Topology
+from tierflow.topology.column import Value
 from tierflow.topology.conditions import Conditions, LinkChange
 
 __all__ = ["Flight", "Placing", "Seen"]
@@ -124,7 +125,7 @@ class Placing:
         self._samples: deque[Sample] = deque(maxlen=UNSENT)
         self._sights: deque[Sight] = deque(maxlen=UNSENT)
         self._fresh: dict[str, float] = {}
-        self._held: dict[str, LinkChange] = {}
+        self._held: dict[str, Value] = {}
         self._stayed: dict[str, bool] = {}
         self._told: dict[str, float] = {}
         self._recorder = Recorder(f"{caller}-{uuid4().hex[:12]}")
@@ -275,10 +276,12 @@ class Placing:
         since = self._clock() - OWN
         with self._lock:
             own = {name for name, seen in self._fresh.items() if seen >= since}
-            # What is told once is not told again: it waits until what was seen here is old.
-            self._held |= update.links
-            links = {name: change for name, change in self._held.items() if name not in own}
-            self._held = {name: change for name, change in self._held.items() if name in own}
+            # What is told once is not told again: a rate waits until what was seen here of it is old.
+            self._held |= {name: change.rate for name, change in update.links.items() if change.rate is not None}
+            rates = {name: rate for name, rate in self._held.items() if name not in own}
+            self._held = {name: rate for name, rate in self._held.items() if name in own}
+            links = {name: replace(change, rate=rates.get(name)) for name, change in update.links.items()}
+            links |= {name: LinkChange(rate=rate) for name, rate in rates.items() if name not in links}
             nodes = {
                 name: replace(change, dispatch=None) if name in own else change for name, change in update.nodes.items()
             }
