@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,12 +16,16 @@ import pytest
 
 from tierflow.rig import Rig, missing_privilege
 from tierflow.runtime import launch
+from tierflow.runtime.measured import Measurements
 from tierflow.runtime.record import FabricRecord
 from tierflow.runtime.settings import FABRIC
 from tierflow.topology import load
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "clusters" / "demo.yaml"
+
+PROBED = ("cam-1->plant-1", "cam-2->plant-1", "cam-3->plant-1", "plant-1->region-1", "region-1->plant-1")
+"""Links of the demo whose rates agents measure when their nodes have joined."""
 
 Driver = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -89,6 +94,19 @@ def fabric(state: Path) -> Iterator[FabricRecord]:
     record = launch.up(load(DEMO), port=free_port(), progress=lambda name, what: None)
     yield record
     launch.down(record)
+
+
+@pytest.fixture(scope="session")
+def measured(fabric: FabricRecord) -> Measurements:
+    """What the agents found, once each has measured its node (a weak one loads torch first) and its links."""
+    until = time.monotonic() + 180
+    while time.monotonic() < until:
+        found = Measurements.read(Path(fabric.state))
+        known = [found.nodes.get(node.name, {}) for node in fabric.spec().nodes]
+        if all("speed" in node for node in known) and all("rate" in found.links.get(name, {}) for name in PROBED):
+            return found
+        time.sleep(1)
+    raise AssertionError(found)
 
 
 @pytest.fixture(scope="session")

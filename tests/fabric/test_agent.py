@@ -9,7 +9,7 @@ import pytest
 from tests.fabric.conftest import Driver
 from tierflow.rig import Rig
 
-pytestmark = pytest.mark.namespace
+pytestmark = [pytest.mark.namespace, pytest.mark.usefixtures("measured")]
 
 AGENTS = """
     NODES = {nodes}
