@@ -33,7 +33,7 @@ from tierflow.runtime.membership import read_members
 from tierflow.runtime.news import Sample, Sight, Update, Version, changes, profiled, seen, slowed
 from tierflow.runtime.probing import Probing
 from tierflow.runtime.record import REGISTRY_UP
-from tierflow.runtime.settings import FABRIC
+from tierflow.runtime.settings import FABRIC, SELDOM
 from tierflow.runtime.sharing import NAMESPACE, REGISTRY
 from tierflow.topology import NODE, ClusterSpec, Member, NodeSpec, Topology, load
 from tierflow.topology.column import Value
@@ -214,7 +214,7 @@ def start() -> None:
     head = next(member.name for member in read_members() if member.ray_id == here)
     made = ray.remote(Registry).options(
         name=REGISTRY, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0, max_restarts=-1,
-        max_concurrency=8, label_selector={NODE: head},
+        max_concurrency=8, label_selector={NODE: head}, runtime_env={"env_vars": dict(SELDOM)},
     )  # fmt: skip
     state = os.environ[FABRIC]
     registry: Any = made.remote(state, head)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tierflow.errors import FabricError
 
-__all__ = ["FABRIC", "RIG", "child_environment", "make_token", "ray_environment", "read_token"]
+__all__ = ["FABRIC", "RIG", "SELDOM", "child_environment", "make_token", "ray_environment", "read_token"]
 
 FABRIC = "TIERFLOW_FABRIC"
 """Names the state folder of the fabric that a process belongs to; ``down`` finds processes by it."""
@@ -32,6 +32,12 @@ CUT_TOLERANT: Mapping[str, str] = {
     "RAY_grpc_keepalive_time_ms": "2000",
     "RAY_grpc_keepalive_timeout_ms": "3000",
 }
+
+SELDOM: Mapping[str, str] = {
+    "RAY_grpc_client_keepalive_time_ms": "600000",
+    "RAY_grpc_keepalive_time_ms": "600000",
+}
+"""For the registry and the agents: between them a cut may be found out late, and pings are most of what they send."""
 
 QUIET: Mapping[str, str] = {"REPORTER_UPDATE_INTERVAL_MS": "600000"}
 """How seldom a node sends the dashboard what each of its processes takes.
