@@ -52,15 +52,19 @@ def test_placements_follow_a_link_and_come_back_without_flapping(
     argv = [sys.executable, str(program), "100"]
     calls: list[tuple[float, str, float]] = []
 
+    def read(process: subprocess.Popen[bytes]) -> None:
+        """Read one call."""
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, calls
+        calls.append(tuple(json.loads(line)))
+
     def follow(process: subprocess.Popen[bytes], node: str, patience: float) -> None:
         """Read calls until four in a row were on a node."""
         until = time.monotonic() + patience
-        assert process.stdout is not None
         while [call[1] for call in calls[-4:]] != [node] * 4:
             assert time.monotonic() < until, calls
-            line = process.stdout.readline()
-            assert line, calls
-            calls.append(tuple(json.loads(line)))
+            read(process)
 
     with rig.hosts["cam-1"].popen(argv, env=environment, cwd=ROOT, stdout=subprocess.PIPE) as process:
         try:
@@ -71,6 +75,8 @@ def test_placements_follow_a_link_and_come_back_without_flapping(
             assert [node for _, node, _ in calls[before:]].count("cloud-1") <= 2
             rig.set("plant-1<->region-1", rate=2.5e6)
             follow(process, "cloud-1", 30)
+            while len(calls) <= 20:  # and it stays there
+                read(process)
         finally:
             process.kill()
             rig.set("plant-1<->region-1", rate=2.5e6)
