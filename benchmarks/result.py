@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.measure import Interval
+from tierflow.runtime.hardware import hardware
 
 __all__ = ["FOLDER", "Figure", "Result", "commit", "machine", "today"]
 
@@ -71,17 +71,7 @@ def machine() -> str:
     """Model and number of cores, memory, kernel and Python of this machine."""
     memory = round(psutil.virtual_memory().total / 2**30)
     kernel = f"{platform.system()} {platform.release()}"
-    return f"{_processor()}, {os.cpu_count()} cores, {memory} GiB, {kernel}, Python {platform.python_version()}"
-
-
-def _processor() -> str:
-    """What the processor calls itself, as far as the kernel tells."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
+    return f"{hardware().cpu}, {os.cpu_count()} cores, {memory} GiB, {kernel}, Python {platform.python_version()}"
 
 
 def commit() -> str:

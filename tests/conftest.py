@@ -11,7 +11,10 @@ import os
 import secrets
 import signal
 
+import pytest
 from hypothesis import settings
+
+from tierflow.rig import missing_privilege
 
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
@@ -24,3 +27,12 @@ settings.load_profile("same")
 # A shell that starts pytest in the background lets it ignore SIGINT, and so would every program that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a namespace or a cgroup is skipped, with the reason, where this machine does not give one."""
+    missing = missing_privilege()
+    if missing is not None:
+        for item in items:
+            if item.get_closest_marker("namespace"):
+                item.add_marker(pytest.mark.skip(reason=f"this machine lacks {missing}"))

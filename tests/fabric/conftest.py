@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tierflow.rig import Rig, missing_privilege
+from tierflow.rig import Rig
 from tierflow.runtime import launch
 from tierflow.runtime.measured import Measurements
 from tierflow.runtime.record import FabricRecord
@@ -28,14 +28,6 @@ PROBED = ("cam-1->plant-1", "cam-2->plant-1", "cam-3->plant-1", "plant-1->region
 """Links of the demo whose rates agents measure when their nodes have joined."""
 
 Driver = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    missing = missing_privilege()
-    if missing is not None:
-        for item in items:
-            if item.get_closest_marker("namespace"):
-                item.add_marker(pytest.mark.skip(reason=f"this machine lacks {missing}"))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tierflow.rig import missing_privilege
 from tierflow.rig.cgroups import detect
 from tierflow.runtime.limits import cpu_quota, memory_limit
 
@@ -84,7 +83,6 @@ def test_a_machine_without_cgroups_has_no_limits(tmp_path: Path) -> None:
 
 
 @pytest.mark.namespace
-@pytest.mark.skipif(missing_privilege() is not None, reason="needs cgroups of its own")
 def test_a_process_in_a_real_group_finds_its_quota() -> None:
     hierarchy = detect()
     assert hierarchy is not None

@@ -61,14 +61,20 @@ class Way:
         return Way(*(getattr(self, column.name)[at] for column in fields(self)))
 
 
+def data_rates(conditions: Conditions) -> Floats:
+    """Bytes of data per second that each link carries; of a declared rate the headers take a share."""
+    declared = conditions.rate.source == Source.DECLARED
+    rates: Floats = conditions.rate.value * np.where(declared, GOODPUT, 1.0)
+    return rates
+
+
 @lru_cache(maxsize=256)
 def way(conditions: Conditions, vertex: str, *, inward: bool = False) -> Way:
     """The paths from a vertex (a node or a site) to each node or, `inward`, from each node to it."""
     routes = conditions.fixed.routes(vertex, inward=inward)
     price, radio = _tariff(conditions.fixed, vertex, inward)
     loss, up = conditions.loss.value, conditions.up
-    declared = conditions.rate.source == Source.DECLARED
-    rate = conditions.rate.value * np.where(declared, GOODPUT, 1.0)
+    rate = data_rates(conditions)
     share = conditions.rate.deviation / conditions.rate.value
     slowest = routes.least(rate)
     with np.errstate(invalid="ignore"):

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tierflow.cost.level import Level
-from tierflow.cost.transfer import FIRST_WINDOW, GOODPUT, rate_of
-from tierflow.topology.column import Source, Value
+from tierflow.cost.transfer import FIRST_WINDOW, data_rates, rate_of
+from tierflow.topology.column import Column, Source, Value
 from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
 
 __all__ = ["Probe", "Transfer", "Watched"]
@@ -82,7 +82,8 @@ class Watched:
         rate = rate_of(seen.size, seen.seconds, _delay((*path, *way_back), conditions))
         limited = seen.limited or rate is None
         rate = seen.size / seen.seconds if rate is None else rate
-        known = {index: _usable_rate(conditions, index) for index in path}
+        rates = data_rates(conditions)
+        known = {index: float(rates[index]) for index in path}
         if not known or seen.size <= FIRST_WINDOW:  # one burst of packets: its first and its last are too close
             return self, conditions
         names = {index: conditions.topology.links[index].name for index in path}
@@ -94,11 +95,8 @@ class Watched:
         for index in below or ([] if limited else [slowest]):
             level = levels.get(names[index]) or _level(conditions.rate.at(index), known[index], seen.ended)
             levels[names[index]] = (level.at_least if limited else level.observed)(rate, seen.ended)
-        changes = {
-            name: LinkChange(rate=level.value(seen.ended))
-            for name, level in _moved(levels, self.rates)
-            if _matters(level.value(seen.ended), conditions.rate.at(conditions.fixed.links[name]))
-        }
+        moved = _moved(levels, self.rates, conditions.rate, conditions, seen.ended)
+        changes = {name: LinkChange(rate=value) for name, value in moved.items()}
         after = replace(
             self, rates=levels, confirmed={**self.confirmed, **confirmed}, last={**self.last, ends: seen.ended}
         )
@@ -121,11 +119,8 @@ class Watched:
             share = before / total if total > 0 else 1 / len(path)
             level = levels.get(name) or _level(conditions.delay.at(index), before, seen.ended)
             levels[name] = level.observed(max(seen.seconds * share, LEAST_DELAY), seen.ended)
-        changes = {
-            name: LinkChange(delay=level.value(seen.ended))
-            for name, level in _moved(levels, self.delays)
-            if _matters(level.value(seen.ended), conditions.delay.at(conditions.fixed.links[name]))
-        }
+        moved = _moved(levels, self.delays, conditions.delay, conditions, seen.ended)
+        changes = {name: LinkChange(delay=value) for name, value in moved.items()}
         return replace(self, delays=levels), conditions.changed(links=changes)
 
     def dispatched(self, node: str, seconds: float, ended: float, conditions: Conditions) -> tuple[Watched, Conditions]:
@@ -153,18 +148,16 @@ def _delay(path: tuple[int, ...], conditions: Conditions) -> float:
     return sum(float(conditions.delay.value[index]) for index in path)
 
 
-def _usable_rate(conditions: Conditions, index: int) -> float:
-    """The rate of a link for data: a declared rate also carries headers."""
-    declared = conditions.rate.source[index] == Source.DECLARED
-    return float(conditions.rate.value[index]) * (GOODPUT if declared else 1.0)
-
-
 def _level(known: Value, value: float, now: float) -> Level:
     return Level.known(Value(value, known.deviation * value / known.value if known.value else value, known.source), now)
 
 
-def _moved(levels: Mapping[str, Level], before: Mapping[str, Level]) -> list[tuple[str, Level]]:
-    return [(name, level) for name, level in levels.items() if level is not before.get(name)]
+def _moved(
+    levels: Mapping[str, Level], before: Mapping[str, Level], column: Column, conditions: Conditions, now: float
+) -> dict[str, Value]:
+    """The links whose level is another than before, by more than what the column of the conditions may say of it."""
+    fresh = {name: level.value(now) for name, level in levels.items() if level is not before.get(name)}
+    return {name: value for name, value in fresh.items() if _matters(value, column.at(conditions.fixed.links[name]))}
 
 
 def _matters(new: Value, old: Value) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_args
 
 from tierflow.errors import OptionError
-from tierflow.topology import METRICS, Metric, Stay
+from tierflow.topology import METRICS, Metric, PolicySpec, Stay
 from tierflow.units import duration, energy, money, show_bytes, show_duration, show_energy, size
 
 __all__ = ["POLICY_OPTIONS", "Policy"]
@@ -66,6 +66,11 @@ class Policy:
             except (ValueError, TypeError, KeyError) as error:
                 raise OptionError(name, f"{value!r} is not one", _MEND[name]) from error
         return cls(**values, given=frozenset(values))
+
+    @classmethod
+    def of_file(cls, spec: PolicySpec | None) -> Policy:
+        """The policy of a cluster file, which may have none."""
+        return cls() if spec is None else cls.of(**spec.given)
 
     def over(self, default: Policy) -> Policy:
         """This policy, with what it does not ask for as the default has it: call over function over fabric."""

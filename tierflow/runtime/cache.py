@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["cache_folder", "profiles_file", "speeds_file", "write_whole"]
+__all__ = ["cache_folder", "keep", "profiles_file", "speeds_file", "write_whole"]
 
 
 def cache_folder() -> Path:
@@ -25,13 +25,18 @@ def profiles_file(fabric: str) -> Path:
     return cache_folder() / "profiles" / f"{fabric}.jsonl"
 
 
+def keep(file: Path, text: str) -> None:
+    """Write one of these files, whole or not at all. Raises `OSError`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, text)
+
+
 def write_whole(file: Path, text: str) -> None:
     """Write a file whole or not at all: several processes may write it at once, and the last one wins.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written, or its folder is not there.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=file.name)
     try:
         with os.fdopen(descriptor, "w") as opened:

@@ -20,7 +20,7 @@ from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
 from tierflow.runtime.settings import RIG
-from tierflow.runtime.starters import Starters, options_of
+from tierflow.runtime.starters import made_ready, options_of
 from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
 from tierflow.runtime.work import Placement, Ready, Work
@@ -135,11 +135,8 @@ class RayFabric:
     def _prepare(self, work: Work) -> Ready:
         self._join()
         snapshot = self._membership.latest()
-        ready = work.ready
         self._can_keep(work)
-        if ready is None:
-            ways = Starters(work)
-            ready = work.ready = Ready(ways.anywhere(), ways)
+        ready = made_ready(work)
         ready.chosen = self._guide is not None and can_choose(work)
         if ready.version != snapshot.version:
             snapshot = self._checked(work, snapshot)

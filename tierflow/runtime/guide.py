@@ -16,7 +16,6 @@ from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.asking import (
     INLINE_TEXT,
-    can_choose,
     chosen,
     error_words,
     inputs,
@@ -26,7 +25,7 @@ from tierflow.runtime.asking import (
 )
 from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
-from tierflow.runtime.starters import Starters
+from tierflow.runtime.starters import made_ready
 from tierflow.runtime.weight import weight
 from tierflow.runtime.work import Placement, Ready, Work
 from tierflow.topology import Member
@@ -102,8 +101,7 @@ class Guide:
         doer, call, choice = chosen(self.placing, work, policy, given, ready.refused)
         self._sharing.wake()
         observed = doer.observed is not None
-        its = ready if doer is work else doer.ready
-        start = self._way(doer, its, choice, observed=observed)
+        start = self._way(doer, choice, observed=observed)
         if not observed:
             made = start(*args, **kwargs)
             if isinstance(made, ray.actor.ActorHandle):
@@ -112,7 +110,7 @@ class Guide:
         ready.calls += 1
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
         if brief and small and not policy.asked:  # what is to be kept is looked at for each call
-            ready.start = self._way(doer, its, choice, observed=False)
+            ready.start = self._way(doer, choice, observed=False)
             ready.skip = STRIDE - 1
         ref, told = start(*args, **kwargs)
         key = ref.binary()
@@ -178,22 +176,21 @@ class Guide:
             ready.policy = kept(work, program, self._sharing.policy), program
         return ready.policy[0]
 
-    def _way(self, work: Work, ready: Ready | None, choice: Choice, *, observed: bool) -> Any:
-        if ready is None:
-            ways = Starters(work)
-            ready = work.ready = Ready(ways.anywhere(), ways, chosen=can_choose(work))
+    def _way(self, work: Work, choice: Choice, *, observed: bool) -> Any:
         others = next_best(choice, work, self.placing)  # Ray falls back as soon as the node is busy
         member = self._members[choice.node]
-        return ready.ways.on(choice.node, others, member.tier, member.site, observed=observed)
+        return made_ready(work).ways.on(choice.node, others, member.tier, member.site, observed=observed)
 
     def _where(self, value: Any) -> Input | None:
+        """Where the object of a reference is; None of what is none."""
+        return self._place(value) if isinstance(value, ray.ObjectRef) else None
+
+    def _place(self, ref: Any) -> Input:
         """Where the object of a reference is; what another process made is asked of its owner, once."""
-        if not isinstance(value, ray.ObjectRef):
-            return None
-        key = value.binary()
+        key = ref.binary()
         known = self.placing.known(key)
         if known is None:
-            known = self._located(value)
+            known = self._located(ref)
             if known.size:  # otherwise it is not made yet
                 self.placing.place(key, known.at, known.size)
         return known
@@ -222,7 +219,7 @@ class Guide:
         while any(self.placing.awaits(ref.binary()) for ref in pending) and monotonic() < until:
             sleep(MOMENT / 100)
         for ref in pending:
-            if self.placing.known(ref.binary()) is None and not self._located(ref).size:
+            if not self._place(ref).size:
                 raise FabricError(
                     f"{work.request.title} keeps its inputs where they are, and where one of them is is not known",
                     "pass what a task or an actor of this program returned, or what tierflow.put gave",

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tierflow.errors import FabricError
+from tierflow.runtime.cache import write_whole
 from tierflow.runtime.dashboard import Dashboard
 from tierflow.runtime.settings import read_token
 from tierflow.topology import ClusterSpec, load
@@ -16,6 +17,8 @@ from tierflow.topology import ClusterSpec, load
 __all__ = ["REGISTRY_UP", "FabricRecord", "find", "ray_folder", "records", "rig_folders", "state_folder"]
 
 
+RECORD = "fabric.json"
+"""The file of the record in a fabric's state."""
 REGISTRY_UP = "registry"
 """The file that is there once the registry has come up."""
 
@@ -41,10 +44,12 @@ class FabricRecord:
 
     def save(self) -> None:
         """Write it, whole or not at all."""
-        path = Path(self.state) / "fabric.json"
-        draft = path.with_suffix(".new")
-        draft.write_text(json.dumps(asdict(self), indent=1))
-        draft.replace(path)
+        write_whole(Path(self.state) / RECORD, json.dumps(asdict(self), indent=1))
+
+    @classmethod
+    def read(cls, state: Path) -> FabricRecord:
+        """What `save` wrote into a state folder. Raises `OSError` or `ValueError` where there is none."""
+        return cls(**json.loads((state / RECORD).read_text()))
 
     @property
     def token(self) -> Path:
@@ -82,8 +87,7 @@ def ray_folder(name: str, node: str) -> Path:
 
 def records() -> list[FabricRecord]:
     """The fabrics that were started on this machine and not taken down, by name."""
-    paths = sorted(root_folder().glob("*/fabric.json"))
-    return [FabricRecord(**json.loads(path.read_text())) for path in paths]
+    return [FabricRecord.read(path.parent) for path in sorted(root_folder().glob(f"*/{RECORD}"))]
 
 
 def rig_folders() -> list[Path]:

@@ -8,7 +8,6 @@ The head's supervisor runs `start`.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
@@ -25,14 +24,14 @@ import ray
 from tierflow.cost import Dispatch, Profiles, Watched
 from tierflow.errors import ProfileError
 from tierflow.runtime.agents import Agents
-from tierflow.runtime.cache import profiles_file, write_whole
+from tierflow.runtime.cache import keep, profiles_file
 from tierflow.runtime.calls import connect
 from tierflow.runtime.journal import JOURNAL, Journal
 from tierflow.runtime.measured import Measurements
 from tierflow.runtime.membership import read_members
 from tierflow.runtime.news import Sample, Sight, Update, Version, changes, profiled, seen, slowed
 from tierflow.runtime.probing import Probing
-from tierflow.runtime.record import REGISTRY_UP
+from tierflow.runtime.record import REGISTRY_UP, FabricRecord
 from tierflow.runtime.settings import FABRIC, SELDOM
 from tierflow.runtime.sharing import NAMESPACE, REGISTRY
 from tierflow.topology import NODE, ClusterSpec, Member, NodeSpec, Topology, load
@@ -146,7 +145,7 @@ class Registry:
         """Write the profiles and the measurements if they are others than those that were written last."""
         profiles, conditions = self._profiles, self._conditions
         if profiles is not saved:
-            write_whole(self._keep, profiles.dumps())
+            keep(self._keep, profiles.dumps())
         if conditions.version != shown:
             Measurements.of(conditions, self._agents.hardware).write(self._state)
         return profiles, conditions.version
@@ -154,7 +153,7 @@ class Registry:
     def _ready(self) -> bool:
         """Whether the fabric has come up; before that its nodes have not the speed that they will have."""
         with suppress(OSError, ValueError):
-            return bool(json.loads((self._state / "fabric.json").read_text())["ready"])
+            return FabricRecord.read(self._state).ready
         return False
 
     def _grow(self, members: Sequence[Member]) -> None:

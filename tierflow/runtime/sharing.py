@@ -57,8 +57,7 @@ class Sharing:
             return None
         placing = Placing(caller, conditions)
         placing.learn(update)
-        policy = Policy() if spec.policy is None else Policy.of(**spec.policy.given)
-        return cls(registry, placing, policy, update.version)
+        return cls(registry, placing, Policy.of_file(spec.policy), update.version)
 
     def wake(self) -> None:
         """A call was made or has ended: there will be something to tell."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tierflow.errors import FabricError
-from tierflow.runtime.cache import speeds_file, write_whole
+from tierflow.runtime.cache import keep, speeds_file
 from tierflow.runtime.hardware import Device, Hardware
 from tierflow.topology.column import Source, Value
 
@@ -53,7 +53,7 @@ def remember(hardware: Hardware, found: Measured, file: Path | None = None) -> N
     """Write a speed into the cache, beside those of other hardware."""
     file = file or speeds_file()
     with suppress(OSError):
-        write_whole(file, json.dumps(_read(file) | {hardware.key: _plain(found)}, indent=1))
+        keep(file, json.dumps(_read(file) | {hardware.key: _plain(found)}, indent=1))
 
 
 def measure() -> Measured:

@@ -7,10 +7,11 @@ from typing import Any
 
 import ray
 
-from tierflow.runtime.work import Work
+from tierflow.runtime.asking import can_choose
+from tierflow.runtime.work import Ready, Work
 from tierflow.topology import NODE
 
-__all__ = ["Starters"]
+__all__ = ["Starters", "made_ready", "options_of"]
 
 MOST = 1024
 """Ways that are kept."""
@@ -56,6 +57,14 @@ class Starters:
                 options, body = {**options, "num_returns": 2}, self._work.observed
             self._bases[observed] = ray.remote(**options)(body)
         return self._bases[observed]
+
+
+def made_ready(work: Work) -> Ready:
+    """The note on a work of how it is started; made at its first call."""
+    if work.ready is None:
+        ways = Starters(work)
+        work.ready = Ready(ways.anywhere(), ways, chosen=can_choose(work))
+    return work.ready
 
 
 def options_of(work: Work) -> dict[str, Any]:

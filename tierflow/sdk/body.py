@@ -11,10 +11,15 @@ from typing import Any
 
 from tierflow.runtime.arrow import carry_arrow
 
-__all__ = ["BODY", "OBSERVED", "actor_body", "drain", "observed_body", "task_body"]
+__all__ = ["BODY", "OBSERVED", "actor_body", "drain", "is_stream", "observed_body", "task_body"]
 
 BODY, OBSERVED = "_body", "_observed"
 """The attributes of a task's handle that are its bodies, so that a body pickles by the name ``module.task._body``."""
+
+
+def is_stream(function: Callable[..., Any]) -> bool:
+    """Whether a function yields its results one by one."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def task_body(raw: Callable[..., Any]) -> Callable[..., Any]:

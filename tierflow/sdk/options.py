@@ -175,20 +175,22 @@ class Options:
                 own = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}[name]
                 raise OptionError(self.subject, f"resources has {name!r}", f"write {own}={amount!r} beside it")
 
+    def _strategy(self) -> str:
+        """The option that says in Ray's own way where it runs; "" where none does."""
+        ways = ("scheduling_strategy", "placement_group", "fallback_strategy")
+        return next((way for way in ways if self.ray.get(way) not in (None, "default", "DEFAULT")), "")
+
     def _check_place(self) -> None:
-        for other in ("scheduling_strategy", "placement_group", "fallback_strategy"):
-            if (self.tiers or self.site or self.node) and self.ray.get(other) not in (None, "default", "DEFAULT"):
-                raise OptionError(self.subject, f"it has both a place and {other}", "say where it runs in one way only")
+        if (self.tiers or self.site or self.node) and (other := self._strategy()):
+            raise OptionError(self.subject, f"it has both a place and {other}", "say where it runs in one way only")
 
     def _check_policy(self) -> None:
-        asks = self.policy.asks
-        for other in ("scheduling_strategy", "placement_group", "fallback_strategy"):
-            if asks and self.ray.get(other) not in (None, "default", "DEFAULT"):
-                raise OptionError(
-                    self.subject,
-                    f"it has both a policy and {other}",
-                    f"take {other} away, and the fabric chooses by the policy; or let Ray choose, without one",
-                )
+        if self.policy.asks and (other := self._strategy()):
+            raise OptionError(
+                self.subject,
+                f"it has both a policy and {other}",
+                f"take {other} away, and the fabric chooses by the policy; or let Ray choose, without one",
+            )
         if len(self.tiers) > 1 and self.policy.order:
             raise OptionError(
                 self.subject,

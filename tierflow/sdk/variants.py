@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from tierflow.errors import OptionError
 from tierflow.planning import POLICY_OPTIONS
 from tierflow.runtime.work import Work
+from tierflow.sdk.body import is_stream
 
 __all__ = ["Variants", "check_variant"]
 
@@ -74,8 +75,8 @@ def check_variant(function: Callable[..., Any], accuracy: object, original: Call
             f"it takes {_shown(function)}, and {other}, whose variant it is, takes {_shown(original)}",
             "give it the same parameters, with a default where the other has one",
         )
-    if _streams(function) != _streams(original):
-        kind = "is a generator, and {} is none" if _streams(function) else "is no generator, and {} is one"
+    if is_stream(function) != is_stream(original):
+        kind = "is a generator, and {} is none" if is_stream(function) else "is no generator, and {} is one"
         raise OptionError(name, f"it {kind.format(other)}", "let both return, or let both yield")
 
 
@@ -94,7 +95,3 @@ def _shown(function: Callable[..., Any]) -> str:
     signature = inspect.signature(function)
     bare = [item.replace(annotation=item.empty) for item in signature.parameters.values()]
     return str(signature.replace(parameters=bare, return_annotation=signature.empty))
-
-
-def _streams(function: Callable[..., Any]) -> bool:
-    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)

@@ -16,7 +16,7 @@ from ray.exceptions import ActorDiedError
 
 from tierflow.runtime.work import Work
 
-__all__ = ["ActorState", "LocalHandle", "LocalMethod", "bound", "is_stream"]
+__all__ = ["ActorState", "LocalHandle", "LocalMethod", "bound"]
 
 
 @dataclass(eq=False, slots=True)
@@ -129,8 +129,3 @@ def bound(actor: ActorState, name: str) -> Callable[..., Any]:
         return lambda function, *args, **kwargs: function(actor.instance, *args, **kwargs)
     method: Callable[..., Any] = getattr(actor.instance, name)
     return method
-
-
-def is_stream(function: Callable[..., Any]) -> bool:
-    """Whether a function yields its results one by one."""
-    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)

@@ -19,9 +19,9 @@ from tierflow.runtime.asking import can_choose
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.whereabouts import reason
 from tierflow.runtime.work import Placement, Work
-from tierflow.sdk.body import drain
+from tierflow.sdk.body import drain, is_stream
 from tierflow.sdk.fabric import program_policy
-from tierflow.testing.actors import ActorState, LocalHandle, bound, is_stream
+from tierflow.testing.actors import ActorState, LocalHandle, bound
 from tierflow.testing.clock import MockClock
 from tierflow.testing.cores import Cores
 from tierflow.testing.frames import Frame, frame, inside
@@ -52,7 +52,7 @@ class LocalFabric:
         self._actors: list[ActorState] = []
         self._named: dict[str, LocalHandle] = {}
         self._lost: set[str] = set()
-        cluster = Policy() if spec.policy is None else Policy.of(**spec.policy.given)
+        cluster = Policy.of_file(spec.policy)
         self._placer = Placer(self.topology, cluster, program_policy)
         self._cores = Cores(self.topology)
         self._exported: set[Work] = set()
