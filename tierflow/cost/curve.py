@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 __all__ = ["Curve", "Knot", "size_class"]
 
-MEMORY = 0.1
-"""The least weight of a new sample in a knot: about the last 20 samples count."""
+MEMORY = 0.2
+"""The least weight of a new sample in a knot: about the last 10 samples count."""
 GATE = 3.0
 """Standard deviations beyond which a sample is an outlier."""
 SURE_AFTER = 4

@@ -79,7 +79,9 @@ class Watched:
         """
         path = conditions.topology.path(seen.source, seen.target) or ()
         way_back = conditions.topology.path(seen.target, seen.source) or ()
-        rate = rate_of(seen.size, seen.seconds, _delay((*path, *way_back), conditions))
+        at = conditions.fixed.nodes.get(seen.source)
+        window = FIRST_WINDOW if at is None else float(conditions.window.value[at])
+        rate = rate_of(seen.size, seen.seconds, _delay((*path, *way_back), conditions), window)
         limited = seen.limited or rate is None
         rate = seen.size / seen.seconds if rate is None else rate
         rates = data_rates(conditions)

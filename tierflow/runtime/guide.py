@@ -203,7 +203,8 @@ class Guide:
             found = {}
         names = [self._names.get(node, "") for node in found.get("node_ids", ())]
         nodes = [name for name in names if name in self.placing.conditions.fixed.nodes]
-        return Input(nodes[0] if nodes else self.placing.caller, float(found.get("object_size") or 0))
+        size = float(found.get("object_size") or 0)
+        return Input(nodes[0], size, stored=True) if nodes else Input(self.placing.caller, size)
 
     def _await(self, work: Work, refs: Sequence[Any]) -> None:
         """Wait until inputs that may not leave where they are have come into being: only then that is known.

@@ -238,8 +238,8 @@ class Placing:
         return self._stayed.get(node, False)
 
     def place(self, key: bytes, node: str, size: float) -> None:
-        """Take note of where an object is, and how large it is in bytes."""
-        _keep(self._places, key, Input(node, float(size)))
+        """Take note of where an object is stored, and how large it is in bytes."""
+        _keep(self._places, key, Input(node, float(size), stored=True))
 
     def known(self, key: bytes) -> Input | None:
         """Where an object is and how large, if that is known."""

@@ -23,6 +23,7 @@ import ray
 
 from tierflow.cost import Dispatch, Profiles, Watched
 from tierflow.errors import ProfileError
+from tierflow.runtime.agent import Facts
 from tierflow.runtime.agents import Agents
 from tierflow.runtime.cache import keep, profiles_file
 from tierflow.runtime.calls import connect
@@ -46,6 +47,8 @@ POLL = 2.0
 """Seconds between two looks at who is a member: on the head, so no link is crossed."""
 SAVE_EVERY = 5.0
 """Seconds between two writes of profiles and measurements, where they have changed."""
+ENDLESS = 2.0**50
+"""Bytes, more than any path holds: the window of a stream that goes on at the rate that it had."""
 IN_USE = 30.0
 """Seconds after the last call in which links that became slower are looked at again."""
 
@@ -111,9 +114,10 @@ class Registry:
         names = {sight.node} if isinstance(sight, Dispatch) else {sight.source, sight.target}
         return names <= self._conditions.fixed.nodes.keys()
 
-    def _facts(self, node: str, speed: Value) -> None:
+    def _facts(self, node: str, facts: Facts) -> None:
+        window = Value(ENDLESS) if facts.hardware.keeps_rate else None
         with self._lock:
-            self._conditions = self._conditions.changed({node: NodeChange(speed=speed)})
+            self._conditions = self._conditions.changed({node: NodeChange(speed=facts.speed, window=window)})
 
     def _run(self) -> None:
         saved, shown, due = self._profiles, -1, 0.0

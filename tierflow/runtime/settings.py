@@ -33,11 +33,11 @@ CUT_TOLERANT: Mapping[str, str] = {
     "RAY_grpc_keepalive_timeout_ms": "3000",
 }
 
-SELDOM: Mapping[str, str] = {
-    "RAY_grpc_client_keepalive_time_ms": "600000",
-    "RAY_grpc_keepalive_time_ms": "600000",
-}
-"""For the registry and the agents: between them a cut may be found out late, and pings are most of what they send."""
+SELDOM: Mapping[str, str] = {"RAY_grpc_keepalive_time_ms": "600000"}
+"""For the registry and the agents: what they serve is not for the sake of finding cuts, and pings are most of what they
+send. Only the server's side: a server refuses clients ("Too many pings") that ping more often than it would as a client
+(``grpc_server.cc``), so those settings must agree everywhere.
+"""
 
 QUIET: Mapping[str, str] = {"REPORTER_UPDATE_INTERVAL_MS": "600000"}
 """How seldom a node sends the dashboard what each of its processes takes.
