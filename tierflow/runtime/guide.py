@@ -36,8 +36,10 @@ BRIEF = 0.005
 """Seconds of work below which not every call is chosen for and observed: both would cost a share of the call."""
 FIRST_CALLS = 16
 """Calls of a function that are all observed, however brief."""
-STRIDE = 8
-"""Of brief calls, one in so many is chosen for and observed; it stands for all of them."""
+STRIDES = 8, 64
+"""Of brief calls, one in so many is chosen for and observed, and stands for all of them: fewer when they come fast."""
+FAST = 0.02
+"""Seconds between two choices below which the next is for more calls."""
 MOMENT = 0.1
 """Seconds by which what is told of a call may be later than its result."""
 OWNER_WITHIN = 2000
@@ -111,10 +113,12 @@ class Guide:
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
         if brief and small and not policy.asked:  # what is to be kept is looked at for each call
             ready.start = self._way(doer, choice, observed=False)
-            ready.skip = STRIDE - 1
+            stride = ready.stride * 2 if began - ready.last < FAST else ready.stride // 2
+            ready.stride, ready.last = min(max(stride, STRIDES[0]), STRIDES[1]), began
+            ready.skip = ready.stride - 1
         ref, told = start(*args, **kwargs)
         key = ref.binary()
-        stands_for = STRIDE if brief else 1
+        stands_for = ready.skip + 1 if brief else 1
         flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, tells=not awaits)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref

@@ -27,6 +27,7 @@ class Ready:
         refused: by function, its own and its variants', the nodes that cannot run it and why; `rivals` are the
             variants that this was made with.
         skip: how many calls may go where the last one went without another choice.
+        stride: how many calls that choice was for, where they are brief; `last`: when (monotonic seconds).
         calls: for how many calls a node was chosen.
         policy: what its calls keep, and the default that this was made with.
     """
@@ -39,6 +40,8 @@ class Ready:
     refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     rivals: tuple[Work, ...] = ()
     skip: int = 0
+    stride: int = 0
+    last: float = 0.0
     calls: int = 0
     policy: tuple[Policy, Policy] | None = None
 
