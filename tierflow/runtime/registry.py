@@ -140,7 +140,7 @@ class Registry:
     def _probe(self) -> None:
         while True:
             try:
-                self._probing.run(self._conditions, used=time.monotonic() - self._used < IN_USE)
+                self._probing.run(self._conditions, self._known, used=time.monotonic() - self._used < IN_USE)
             except Exception:  # as above
                 log.exception("the links could not be looked at")
             time.sleep(POLL)
