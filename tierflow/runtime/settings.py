@@ -15,13 +15,16 @@ from pathlib import Path
 
 from tierflow.errors import FabricError
 
-__all__ = ["FABRIC", "RIG", "SELDOM", "child_environment", "make_token", "ray_environment", "read_token"]
+__all__ = ["FABRIC", "RIG", "SELDOM", "TOKEN_PATH", "child_environment", "make_token", "ray_environment", "read_token"]
 
 FABRIC = "TIERFLOW_FABRIC"
 """Names the state folder of the fabric that a process belongs to; ``down`` finds processes by it."""
 
 RIG = "TIERFLOW_RIG"
 """Names the folder of the rig's control socket, where the links are shaped by one."""
+
+TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
+"""Names the file that holds the fabric's token."""
 
 CUT_TOLERANT: Mapping[str, str] = {
     "RAY_health_check_failure_threshold": "100000",
@@ -54,7 +57,7 @@ def ray_environment(token: Path) -> dict[str, str]:
         **CUT_TOLERANT,
         **QUIET,
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
+        TOKEN_PATH: str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
 

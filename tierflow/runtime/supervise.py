@@ -22,6 +22,7 @@ from types import FrameType
 import psutil
 
 from tierflow.errors import FabricError
+from tierflow.runtime.heartbeat import Heartbeat, heartbeat
 from tierflow.runtime.node import NodeStart
 
 __all__ = ["Supervisor", "backoff"]
@@ -85,6 +86,7 @@ class Supervisor:
     def _run_once(self) -> bool:
         """One life of the node; true if it became a member of the fabric."""
         joined = False
+        beats: Heartbeat | None = None
         with subprocess.Popen(
             self.start.argv(),
             env=self.environment,
@@ -105,8 +107,11 @@ class Supervisor:
                     joined = True
                     log.info("%s joined the fabric at %s", self.start.name, self.start.head)
                     family.note()
+                    beats = heartbeat(self.start, self.environment)
                     if self.start.is_head:
                         self._start_registry()
+        if beats is not None:
+            beats.stop()
         family.end()
         return joined
 

@@ -29,6 +29,7 @@ class Ready:
         skip: how many calls may go where the last one went without another choice.
         calls: for how many calls a node was chosen.
         policy: what its calls keep, and the default that this was made with.
+        node: where the last call went, and reach: who was cut off then.
     """
 
     start: Callable[..., Any]
@@ -41,6 +42,8 @@ class Ready:
     skip: int = 0
     calls: int = 0
     policy: tuple[Policy, Policy] | None = None
+    node: str = ""
+    reach: Any = None
 
 
 @dataclass(eq=False, slots=True)
