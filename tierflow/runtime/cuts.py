@@ -39,6 +39,8 @@ REMEMBERED = 4096
 """Calls that can be submitted again, the latest."""
 MOST = 64
 """Nodes of which it is asked whether they are cut off, of those that could run a call."""
+NO_ACTOR = b"\xff" * 12
+"""How the id of an actor begins that stands for none; the rest of it is the job's."""
 WAIT = "wait until the link is back, say on_cut='queue' to let calls wait, or on_cut='local' to run them elsewhere"
 ACTOR = "the actor lives there and goes on: call again when the link is back; or talk to one on this side"
 
@@ -55,7 +57,8 @@ class Cuts:
         self.reach = Reach()
         self._again: OrderedDict[bytes, tuple[str | None, str, Again | None]] = OrderedDict()
         self._instead: dict[bytes, Any] = {}
-        self._actors: dict[str, str] = {}
+        self._actors: dict[bytes, str] = {}
+        self._asking: dict[bytes, threading.Thread] = {}
 
     def look(self) -> Reach:
         """Who is cut off now; the placement of calls follows it."""
@@ -165,8 +168,8 @@ class Cuts:
             return
         for ref in refs:
             key = ref.binary()
-            actor = ref.task_id().actor_id()
-            if not actor.is_nil():
+            actor = _actor_of(ref)
+            if actor is not None:
                 self._raise([self._actor_node(actor)], "a call of an actor", ACTOR)
                 continue
             known, name, again = self._again.get(key, (None, "a call", None))
@@ -207,21 +210,28 @@ class Cuts:
                 raise cut
             time.sleep(LOOK / 2)
 
-    def _actor_node(self, actor: Any) -> str | None:
-        """The node of an actor, as Ray says if it can be asked, or else as it was placed or last found."""
-        key = actor.hex()
+    def _actor_node(self, actor: bytes) -> str | None:
+        """The node of an actor, as Ray says if it can be asked, or else as it was last found or placed."""
+        thread = self._asking.get(actor)
+        if thread is None or not thread.is_alive():  # where the GCS is cut off it stays for long
+            thread = threading.Thread(target=self._ask, args=(actor,), name="tierflow-actor", daemon=True)
+            self._asking[actor] = thread
+            thread.start()
+            thread.join(ASK)
+        return self._actors.get(actor) or self._placing.node_of(actor)
 
-        def ask() -> None:
-            row = actors(key) or {}
-            ray_id = row.get("Address", {}).get("NodeID", "")
-            names = {member.ray_id: member.name for member in self._members()}
-            if ray_id in names:
-                self._actors[key] = names[ray_id]
+    def _ask(self, actor: bytes) -> None:
+        row = actors(actor.hex()) or {}
+        ray_id = row.get("Address", {}).get("NodeID", "")
+        found = next((member.name for member in self._members() if member.ray_id == ray_id), None)
+        if found is not None:
+            self._actors[actor] = found
 
-        thread = threading.Thread(target=ask, name="tierflow-actor", daemon=True)
-        thread.start()
-        thread.join(ASK)
-        return self._actors.get(key) or self._placing.node_of(actor.binary())
+
+def _actor_of(ref: Any) -> bytes | None:
+    """The id of the actor whose call made a reference; None where a task did."""
+    actor: bytes = ref.task_id().actor_id().binary()
+    return None if actor.startswith(NO_ACTOR) else actor
 
 
 def _rest(until: float | None, most: float | None) -> float | None:

@@ -24,6 +24,8 @@ import psutil
 from tierflow.errors import FabricError
 from tierflow.runtime.heartbeat import Heartbeat, heartbeat
 from tierflow.runtime.node import NodeStart
+from tierflow.runtime.settings import RIG
+from tierflow.runtime.tcp import ADVICE, is_tuned, tune
 
 __all__ = ["Supervisor", "backoff"]
 
@@ -60,6 +62,11 @@ class Supervisor:
         Raises:
             FabricError: the token was refused, or ``first_must_succeed`` and the first start failed.
         """
+        if RIG in self.environment:  # the rig's hosts are ours to tune
+            with suppress(OSError):
+                tune()
+        if not is_tuned():
+            log.warning("after a cut it may be half a minute until calls go through; to mend that: %s", ADVICE)
         delays = backoff()
         first = first_must_succeed
         while not self.stopping.is_set():
