@@ -20,10 +20,10 @@ from tierflow.rig import LinkControl, Rig, sweep
 from tierflow.runtime.hosts import Host, LocalHost, local_hosts
 from tierflow.runtime.node import HEAD_PORT, JOB_PORT, RIG_OBJECT_STORE, NodeStart
 from tierflow.runtime.record import REGISTRY_UP, FabricRecord, ray_folder, records, state_folder
-from tierflow.runtime.settings import FABRIC, RIG, child_environment, make_token, ray_environment
+from tierflow.runtime.settings import FABRIC, RIG, child_environment, head_environment, make_token, ray_environment
 from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
 
-__all__ = ["Progress", "clean", "down", "driver_environment", "link_traffic", "up"]
+__all__ = ["Progress", "boot", "clean", "down", "driver_environment", "link_traffic", "up"]
 
 Progress = Callable[[str, str], None]
 """Called with a node's name (or the fabric's) and what is happening to it."""
@@ -75,6 +75,31 @@ def up(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = 180.0, progr
 def down(record: FabricRecord) -> None:
     """End every process of the fabric and remove all that was made for it."""
     clean(record.name)
+
+
+def boot(record: FabricRecord, name: str) -> FabricRecord:
+    """Start a node of this machine again whose supervisor is gone, as a service manager does when a machine starts.
+
+    Returns at once: the node is a member some seconds later.
+
+    Raises:
+        FabricError: there is no such node on this machine, or it is watched already.
+    """
+    if name not in record.supervisors:
+        here = ", ".join(record.supervisors)
+        raise FabricError(f"no node {name!r} of the fabric {record.name} is on this machine", f"here are: {here}")
+    if _is_running(record.supervisors[name]):
+        raise FabricError(f"the node {name} is being watched, and comes back by itself", "see `tierflow status`")
+    state = Path(record.state)
+    start = NodeStart.read(state / f"{name}.json")
+    pid = _supervise(start, _host(record, start), state, child_environment(_own_environment(record)))
+    again = replace(record, supervisors={**record.supervisors, name: pid})
+    again.save()
+    return again
+
+
+def _host(record: FabricRecord, start: NodeStart) -> Host:
+    return Rig.attach(record.rig).hosts[start.name] if record.hosts == "rig" else LocalHost(start.name, start.address)
 
 
 def link_traffic(record: FabricRecord) -> dict[str, dict[str, int]]:
@@ -182,6 +207,8 @@ def _node_starts(spec: ClusterSpec, hosts: Mapping[str, Host], port: int) -> dic
 
 
 def _supervise(start: NodeStart, host: Host, state: Path, environment: Mapping[str, str]) -> int:
+    if start.is_head:
+        environment = {**environment, **head_environment(state / "gcs")}
     Path(start.folder).mkdir(parents=True, exist_ok=True)
     file = start.save(state / f"{start.name}.json")
     with (state / f"{start.name}.log").open("ab") as log:

@@ -67,7 +67,16 @@ class NodeStart:
             options |= {"address": self.head}
         flags = [f"--{name}={value}" for name, value in options.items() if value != ""]
         head = ["--head"] if self.is_head else []
-        return [*_RAY, "start", *head, "--block", "--disable-usage-stats", "--log-style=record", *flags]
+        ray = _RAY if self.is_head else [*_SUCCEED, self.name, self.address, self.head]
+        return [*ray, "start", *head, "--block", "--disable-usage-stats", "--log-style=record", *flags]
+
+    def forget_head(self) -> None:
+        """Remove Ray's note of the head that ran here last.
+
+        Where it is there and any process of the machine (another host's on the rig) was started with the head's
+        address, Ray takes the head to be running and does not start it.
+        """
+        (Path(self.folder or "/tmp/ray") / "ray_current_cluster").unlink(missing_ok=True)
 
     def save(self, path: Path) -> Path:
         """Write it where ``read`` finds it."""
@@ -81,3 +90,5 @@ class NodeStart:
 
 
 _RAY = (sys.executable, "-c", "import sys; from ray.scripts.scripts import main; sys.argv[0] = 'ray'; sys.exit(main())")
+_SUCCEED = (sys.executable, "-m", "tierflow.runtime.incarnation")
+"""Of the head's earlier life the GCS takes care itself."""

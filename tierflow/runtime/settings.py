@@ -15,7 +15,16 @@ from pathlib import Path
 
 from tierflow.errors import FabricError
 
-__all__ = ["FABRIC", "RIG", "SELDOM", "child_environment", "make_token", "ray_environment", "read_token"]
+__all__ = [
+    "FABRIC",
+    "RIG",
+    "SELDOM",
+    "child_environment",
+    "head_environment",
+    "make_token",
+    "ray_environment",
+    "read_token",
+]
 
 FABRIC = "TIERFLOW_FABRIC"
 """Names the state folder of the fabric that a process belongs to; ``down`` finds processes by it."""
@@ -57,6 +66,14 @@ def ray_environment(token: Path) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
+
+
+def head_environment(gcs: Path) -> dict[str, str]:
+    """What the head is told besides: that its GCS keeps its state (jobs, actors, nodes, names) in the folder ``gcs``.
+
+    See https://github.com/ray-project/enhancements/pull/64. The node's other processes inherit it and take no notice.
+    """
+    return {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(gcs)}
 
 
 def child_environment(own: Mapping[str, str]) -> dict[str, str]:

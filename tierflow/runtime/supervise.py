@@ -30,7 +30,7 @@ STEADY = 60.0
 """A node that ran this long (s) starts again at the shortest delay."""
 
 STOP_WITHIN = 10.0
-"""How long (s) Ray gets to end by itself before it is killed."""
+"""How long (s) processes that were killed are waited for."""
 
 log = logging.getLogger("tierflow.node")
 
@@ -85,6 +85,8 @@ class Supervisor:
     def _run_once(self) -> bool:
         """One life of the node; true if it became a member of the fabric."""
         joined = False
+        if self.start.is_head:
+            self.start.forget_head()
         with subprocess.Popen(
             self.start.argv(),
             env=self.environment,
@@ -145,13 +147,11 @@ class _Family:
             return
 
     def end(self) -> None:
+        """Ray has had its time to end them; what is left would be in the way of the next life."""
         for member in self._members:
             with suppress(psutil.NoSuchProcess):
-                member.terminate()
-        _, alive = psutil.wait_procs(self._members, timeout=STOP_WITHIN)
-        for member in alive:
-            with suppress(psutil.NoSuchProcess):
                 member.kill()
+        psutil.wait_procs(self._members, timeout=STOP_WITHIN)
 
 
 def main() -> None:
