@@ -23,7 +23,17 @@ from tierflow.runtime.record import REGISTRY_UP, FabricRecord, ray_folder, recor
 from tierflow.runtime.settings import FABRIC, RIG, child_environment, head_environment, make_token, ray_environment
 from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
 
-__all__ = ["Progress", "boot", "clean", "down", "driver_environment", "link_traffic", "up"]
+__all__ = [
+    "Progress",
+    "boot",
+    "clean",
+    "down",
+    "driver_environment",
+    "host_of",
+    "is_watched",
+    "link_traffic",
+    "up",
+]
 
 Progress = Callable[[str, str], None]
 """Called with a node's name (or the fabric's) and what is happening to it."""
@@ -88,11 +98,11 @@ def boot(record: FabricRecord, name: str) -> FabricRecord:
     if name not in record.supervisors:
         here = ", ".join(record.supervisors)
         raise FabricError(f"no node {name!r} of the fabric {record.name} is on this machine", f"here are: {here}")
-    if _is_running(record.supervisors[name]):
+    if is_watched(record, name):
         raise FabricError(f"the node {name} is being watched, and comes back by itself", "see `tierflow status`")
     state = Path(record.state)
     start = NodeStart.read(state / f"{name}.json")
-    pid = _supervise(start, _host(record, start), state, child_environment(_own_environment(record)))
+    pid = _supervise(start, host_of(record, start), state, child_environment(_own_environment(record)))
     again = replace(record, supervisors={**record.supervisors, name: pid})
     again.save()
     return again

@@ -17,12 +17,16 @@ from ray.core.generated import (
     gcs_pb2,
     gcs_service_pb2,
     gcs_service_pb2_grpc,
+    node_manager_pb2,
+    node_manager_pb2_grpc,
 )
 
 __all__ = ["ActorState", "Life", "Lives"]
 
 PATIENCE = 20.0
 """Seconds that the GCS may take to answer."""
+NO_ID = b"\xff"
+"""What Ray fills an id with that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,14 @@ class Lives:
             ),
             timeout=PATIENCE,
         )
+
+    def running(self, life: Life) -> int:
+        """How many tasks run there now, as its raylet says; calls of actors are not counted."""
+        raylet = node_manager_pb2_grpc.NodeManagerServiceStub(init_grpc_channel(f"{life.address}:{life.port}"))
+        reply: Any = raylet.GetNodeStats(node_manager_pb2.GetNodeStatsRequest(), timeout=PATIENCE)
+        driver = common_pb2.WorkerType.DRIVER
+        rows = [row for row in reply.core_workers_stats if row.worker_type != driver and not row.actor_id.strip(NO_ID)]
+        return sum(row.num_running_tasks for row in rows)
 
     def actors(self) -> dict[bytes, ActorState]:
         """Every actor that is not dead for good, by its id."""
