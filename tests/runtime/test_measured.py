@@ -20,7 +20,11 @@ UPLINK = "plant-1->region-1"
 def test_a_registry_that_comes_back_knows_what_was_measured_before(tmp_path: Path) -> None:
     declared = Conditions.of(Topology.of(load(DEMO)))
     before = declared.changed(
-        {"gw-1": NodeChange(speed=Value(0.3, 0.02), busy=Value(0.25, 0.1), dispatch=Value(0.004, 0.001, Source.LEARNED))},
+        {
+            "gw-1": NodeChange(
+                speed=Value(0.3, 0.02), busy=Value(0.25, 0.1), dispatch=Value(0.004, 0.001, Source.LEARNED)
+            )
+        },
         {UPLINK: LinkChange(rate=Value(2.4e6, 1e5), delay=Value(0.025, 0.001))},
     )
     Measurements.of(before, {}).write(tmp_path)

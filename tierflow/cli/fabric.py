@@ -111,9 +111,7 @@ def restart(
     if bool(names) == every:
         raise FabricError("restart takes nodes or --all", "name the nodes, or say --all")
     with say.status("restarting") as spinner:
-        for step in restarting.restart(
-            record, names or restarting.in_order(record), drain=drain, within=timeout
-        ):
+        for step in restarting.restart(record, names or restarting.in_order(record), drain=drain, within=timeout):
             spinner.update(f"{step.node}: {step.what}")
             out.print(f"{step.node}: {_SAID[step.what].format(step.number, step.after)}", highlight=False)
 

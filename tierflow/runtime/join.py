@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from tierflow.runtime.node import NodeStart
-from tierflow.runtime.record import FabricRecord
-from tierflow.runtime.settings import child_environment, ray_environment, read_token
+from tierflow.runtime.record import FabricRecord, node_folder, state_folder
+from tierflow.runtime.settings import NODE_FOLDER, child_environment, ray_environment, read_token
 from tierflow.runtime.supervise import Supervisor
 from tierflow.topology import NodeSpec
 from tierflow.units import show_size
@@ -23,7 +23,8 @@ def watch(start: NodeStart, token: Path) -> Supervisor:
         FabricError: the token cannot be read.
     """
     read_token(token)
-    return Supervisor(start, child_environment(ray_environment(token)))
+    folder = node_folder(state_folder("joined"), start.name)
+    return Supervisor(start, child_environment(ray_environment(token) | {NODE_FOLDER: str(folder)}))
 
 
 def join_command(record: FabricRecord, node: NodeSpec) -> str:

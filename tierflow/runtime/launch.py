@@ -19,8 +19,16 @@ from tierflow.errors import FabricError
 from tierflow.rig import LinkControl, Rig, sweep
 from tierflow.runtime.hosts import Host, LocalHost, local_hosts
 from tierflow.runtime.node import HEAD_PORT, JOB_PORT, RIG_OBJECT_STORE, NodeStart
-from tierflow.runtime.record import REGISTRY_UP, FabricRecord, ray_folder, records, state_folder
-from tierflow.runtime.settings import FABRIC, RIG, child_environment, head_environment, make_token, ray_environment
+from tierflow.runtime.record import REGISTRY_UP, FabricRecord, node_folder, ray_folder, records, state_folder
+from tierflow.runtime.settings import (
+    FABRIC,
+    NODE_FOLDER,
+    RIG,
+    child_environment,
+    head_environment,
+    make_token,
+    ray_environment,
+)
 from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
 
 __all__ = [
@@ -108,7 +116,13 @@ def boot(record: FabricRecord, name: str) -> FabricRecord:
     return again
 
 
-def _host(record: FabricRecord, start: NodeStart) -> Host:
+def is_watched(record: FabricRecord, name: str) -> bool:
+    """Whether the supervisor of a node of this machine runs."""
+    return _is_running(record.supervisors[name])
+
+
+def host_of(record: FabricRecord, start: NodeStart) -> Host:
+    """Where a node of this machine runs."""
     return Rig.attach(record.rig).hosts[start.name] if record.hosts == "rig" else LocalHost(start.name, start.address)
 
 
@@ -133,6 +147,7 @@ def clean(name: str) -> None:
     if folders.exists():
         for folder in folders.read_text().splitlines():
             shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(f"{folder}i", ignore_errors=True)  # of its island
     shutil.rmtree(state, ignore_errors=True)
     for empty in (state.parent / "ray", state.parent):
         with suppress(OSError):  # not empty: another fabric is in it
@@ -217,6 +232,7 @@ def _node_starts(spec: ClusterSpec, hosts: Mapping[str, Host], port: int) -> dic
 
 
 def _supervise(start: NodeStart, host: Host, state: Path, environment: Mapping[str, str]) -> int:
+    environment = {**environment, NODE_FOLDER: str(node_folder(state, start.name))}
     if start.is_head:
         environment = {**environment, **head_environment(state / "gcs")}
     Path(start.folder).mkdir(parents=True, exist_ok=True)

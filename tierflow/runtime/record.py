@@ -14,7 +14,7 @@ from tierflow.runtime.dashboard import Dashboard
 from tierflow.runtime.settings import read_token
 from tierflow.topology import ClusterSpec, load
 
-__all__ = ["REGISTRY_UP", "FabricRecord", "find", "ray_folder", "records", "rig_folders", "state_folder"]
+__all__ = ["REGISTRY_UP", "FabricRecord", "find", "node_folder", "ray_folder", "records", "rig_folders", "state_folder"]
 
 
 RECORD = "fabric.json"
@@ -83,6 +83,11 @@ def state_folder(name: str) -> Path:
 def ray_folder(name: str, node: str) -> Path:
     """Where Ray keeps a node's sockets: short, since a socket's path has 107 bytes at most."""
     return root_folder() / "ray" / f"{zlib.crc32(f'{name}/{node}'.encode()):08x}"
+
+
+def node_folder(state: Path, node: str) -> Path:
+    """What a node keeps on its own disk, so that it goes on from there without the head. In the rig all share one."""
+    return state / "nodes" / node
 
 
 def records() -> list[FabricRecord]:

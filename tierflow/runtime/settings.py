@@ -17,6 +17,8 @@ from tierflow.errors import FabricError
 
 __all__ = [
     "FABRIC",
+    "ISLAND",
+    "NODE_FOLDER",
     "RIG",
     "SELDOM",
     "child_environment",
@@ -31,6 +33,12 @@ FABRIC = "TIERFLOW_FABRIC"
 
 RIG = "TIERFLOW_RIG"
 """Names the folder of the rig's control socket, where the links are shaped by one."""
+
+NODE_FOLDER = "TIERFLOW_NODE"
+"""Names the folder that the node of a process keeps on its own disk, see `record.node_folder`."""
+
+ISLAND = "TIERFLOW_ISLAND"
+"""Is there in the processes of an island, see `runtime.residents`."""
 
 CUT_TOLERANT: Mapping[str, str] = {
     "RAY_health_check_failure_threshold": "100000",
