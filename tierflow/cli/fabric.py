@@ -107,9 +107,9 @@ def restart(
 
     A node of this machine that lost its supervisor (a host of the rig that lost its power) is started.
     """
-    record = find(fabric)
     if bool(names) == every:
         raise FabricError("restart takes nodes or --all", "name the nodes, or say --all")
+    record = find(fabric)
     with say.status("restarting") as spinner:
         for step in restarting.restart(record, names or restarting.in_order(record), drain=drain, within=timeout):
             spinner.update(f"{step.node}: {step.what}")

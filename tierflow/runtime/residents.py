@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tierflow.errors import OptionError
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.settings import ISLAND, NODE_FOLDER
 
@@ -64,7 +65,7 @@ def note(body: type, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: 
     is reported in the actor's log: the actor itself goes on.
 
     Raises:
-        TypeError: an argument is a reference or a handle, which mean nothing outside the fabric.
+        OptionError: an argument is a reference or a handle, which mean nothing outside the fabric.
     """
     folder = os.environ.get(NODE_FOLDER)
     if folder is None or ISLAND in os.environ:
@@ -74,9 +75,10 @@ def note(body: type, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: 
 
     for value in (*args, *kwargs.values()):
         if isinstance(value, (ray.ObjectRef, ray.actor.ActorHandle)):
-            raise TypeError(
-                f"a resident actor takes plain values, not {value!r}: its node starts it with no fabric at hand; "
-                "let it find other actors by ray.get_actor(name)"
+            raise OptionError(
+                type(value).__name__,
+                "a resident actor takes plain values, as its node starts it with no fabric at hand",
+                "let it find other actors by ray.get_actor(name)",
             )
     context = ray.get_runtime_context()
     name, namespace = context.get_actor_name() or "", context.namespace
