@@ -9,17 +9,20 @@ import logging
 import os
 import pickle
 import sys
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import ray
 
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.calls import connect
-from tierflow.runtime.residents import ISLAND_FILE, residents
+from tierflow.runtime.residents import ISLAND_FILE, Resident, residents
 from tierflow.runtime.settings import NODE_FOLDER
 
 __all__ = ["compare", "settle"]
+
+SETTLED = 60.0
+"""Seconds that residents may take to start before the island is opened without those that are not there yet."""
 
 log = logging.getLogger("tierflow.node")
 
@@ -30,20 +33,29 @@ def settle() -> None:
     connect(address, log_to_driver=False)
     started = []
     for resident in residents(folder):
-        path = os.pathsep.join([*resident.code, *filter(None, [os.environ.get("PYTHONPATH")])])
         sys.path[:0] = resident.code
         try:
             body, args, kwargs = pickle.loads(resident.pickled)
-            options = {**resident.options, "runtime_env": {"env_vars": {"PYTHONPATH": path}}}
-            made = ray.remote(body).options(**options, name=resident.name, namespace=resident.namespace)
-            started.append(made.remote(*args, **kwargs))
+            started.append(ray.remote(body).options(**_options(resident)).remote(*args, **kwargs))
         except Exception:  # of whatever the user's modules do when they are imported; the others are to start
             log.exception("the resident %s cannot be started", resident.name)
-    for actor in started:
-        with suppress(ray.exceptions.RayError):  # it failed for a reason of its own, which is in its log
-            ray.get(actor.__ray_ready__.remote())
+    ready = [actor.__ray_ready__.remote() for actor in started]
+    if ready:
+        ray.wait(ready, num_returns=len(ready), timeout=SETTLED)
     write_whole(folder / ISLAND_FILE, address)
     log.info("an island with %d residents is at %s", len(started), address)
+
+
+def _options(resident: Resident) -> dict[str, Any]:
+    """Its options in an island: of its runtime environment only what needs no network."""
+    given = (resident.options.get("runtime_env") or {}).get("env_vars") or {}
+    path = os.pathsep.join([*resident.code, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {
+        **resident.options,
+        "name": resident.name,
+        "namespace": resident.namespace,
+        "runtime_env": {"env_vars": {**given, "PYTHONPATH": path}},
+    }
 
 
 def compare() -> None:

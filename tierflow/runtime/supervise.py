@@ -79,13 +79,17 @@ class Supervisor:
         """Run until ``stop``; returns when the node has ended for good.
 
         Raises:
-            FabricError: the token was refused, or ``first_must_succeed`` and the first start failed.
+            FabricError: the token was refused, or ``first_must_succeed`` and the first start of a node without
+                residents failed.
         """
         delays = backoff()
-        first = first_must_succeed
+        # A node with residents has been a member: it starts after a loss of power, perhaps in a cut, and is to wait.
+        first = first_must_succeed and not has_residents(Path(self.environment[NODE_FOLDER]))
         while not self.stopping.is_set():
             if not first:
                 self._wait_for_head()
+                if self.stopping.is_set():
+                    return
             began = time.monotonic()
             joined = self._run_once(self.start, self.environment)
             if self.stopping.is_set():
@@ -118,17 +122,20 @@ class Supervisor:
                 self.stopping.wait(LOOK_EVERY)
                 continue
             log.warning("%s cannot reach the head at %s; it goes on alone", self.start.name, self.start.head)
-            threading.Thread(target=self._end_island, name="tierflow-heal", daemon=True).start()
+            over = threading.Event()
+            threading.Thread(target=self._end_island, args=(over,), name="tierflow-heal", daemon=True).start()
             self._run_once(self.start.island(), self.environment | {ISLAND: "1"})
+            over.set()
             (folder / ISLAND_FILE).unlink(missing_ok=True)
+            self.stopping.wait(LOOK_EVERY)
 
-    def _end_island(self) -> None:
-        """End the island when the head answers again."""
+    def _end_island(self, over: threading.Event) -> None:
+        """End the island when the head answers again, unless it is over by itself."""
         while not answers(self.start.head):
-            if self.stopping.wait(LOOK_EVERY):
+            if over.wait(LOOK_EVERY):
                 return
         log.info("the head at %s answers again", self.start.head)
-        if self._child is not None:
+        if self._child is not None and not over.is_set():
             self._child.terminate()
 
     def _run_once(self, start: NodeStart, environment: dict[str, str]) -> bool:
