@@ -19,6 +19,7 @@ from tierflow.runtime.asking import can_choose, kept, refusals
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
+from tierflow.runtime.residents import island_here
 from tierflow.runtime.settings import RIG
 from tierflow.runtime.starters import made_ready, options_of
 from tierflow.runtime.traffic import traffic
@@ -32,6 +33,9 @@ AGAIN = 30.0
 """Seconds after which a registry that was not there is looked for again."""
 KNOCK = 10.0
 """Seconds that the head may take to accept a connection."""
+
+_OF_ONE_NODE = frozenset({"stay", "order", "weights"})
+"""What any call keeps where there is one node, as in an island: there is nothing to choose, and nothing leaves."""
 
 
 class RayFabric:
@@ -156,7 +160,8 @@ class RayFabric:
     def _can_keep(self, work: Work) -> None:
         """Where nobody predicts, a policy would be passed over in silence, `stay` too: that is an error."""
         if self._guide is None:
-            asks = work.policy.over(self._policy()).asks
+            alone = _OF_ONE_NODE if len(self._membership.latest().members) == 1 else frozenset()
+            asks = work.policy.over(self._policy()).asks - alone
             if asks:
                 raise FabricError(
                     f"{work.request.title} has a policy ({', '.join(sorted(asks))}), and this cluster has no registry "
@@ -200,7 +205,7 @@ def connect(address: str | None = None, **options: Any) -> None:
     Raises:
         FabricError: there is none, or it does not let this process in.
     """
-    address = address or os.environ.get("RAY_ADDRESS") or "auto"
+    address = address or island_here() or os.environ.get("RAY_ADDRESS") or "auto"
     try:
         own = _knock(address)
         if RIG in os.environ:
@@ -226,4 +231,5 @@ def _knock(address: str) -> str | None:
     if not colon or not port.isdecimal() or "://" in address:
         return None
     with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK) as there:
-        return str(there.getsockname()[0])
+        own = str(there.getsockname()[0])
+    return host if own.startswith("127.") else own  # loopback answers from 127.0.0.1, whichever address was called

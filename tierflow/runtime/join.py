@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from tierflow.runtime.node import NodeStart
-from tierflow.runtime.record import FabricRecord, state_folder
-from tierflow.runtime.settings import FABRIC, child_environment, ray_environment, read_token
+from tierflow.runtime.record import FabricRecord, node_folder, state_folder
+from tierflow.runtime.settings import FABRIC, NODE_FOLDER, child_environment, ray_environment, read_token
 from tierflow.runtime.supervise import Supervisor
 from tierflow.topology import NodeSpec
 from tierflow.units import show_size
@@ -29,7 +29,8 @@ def watch(start: NodeStart, token: Path) -> Supervisor:
     """
     read_token(token)
     state = os.environ.get(FABRIC) or str(state_folder(JOINED))
-    return Supervisor(start, child_environment(ray_environment(token) | {FABRIC: state}))
+    own = {FABRIC: state, NODE_FOLDER: str(node_folder(Path(state), start.name))}
+    return Supervisor(start, child_environment(ray_environment(token) | own))
 
 
 def join_command(record: FabricRecord, node: NodeSpec) -> str:
