@@ -1,4 +1,4 @@
-"""The keys of a fabric on its head: what join tokens are signed with, the door's certificate, the authority's, the nodes'.
+"""A fabric's keys on its head: what signs join tokens, the certificates of the door, the authority and the nodes.
 
 All of it is in ``keys/`` of the fabric's state, readable by its owner only; a node's own part is in the node's folder.
 """
@@ -15,6 +15,7 @@ from tierflow.errors import TrustError
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.record import node_folder
 from tierflow.trust import Facts, Pair, ask, authority, crossed, facts, fingerprint, issue
+from tierflow.trust.authority import CA_LIFE
 
 __all__ = ["Keys", "tls_environment"]
 
@@ -74,9 +75,11 @@ class Keys:
         """Make all of them for a new fabric; with `encrypted` an authority too."""
         self.folder.mkdir(mode=0o700)
         self._write("secret", secrets.token_hex(32).encode())
-        door = authority(f"{fabric} door", time.time())
-        self._write("door.pem", door.certificate)
-        self._write("door.key", door.key)
+        key, request = ask("door")
+        # Nobody follows a chain to it: join tokens hold its fingerprint. So its signer's key is not kept.
+        signer = authority(f"{fabric} door", time.time())
+        self._write("door.pem", issue(signer, request, "door", [], time.time(), CA_LIFE))
+        self._write("door.key", key)
         if encrypted:
             self._keep(authority(fabric, time.time()))
 

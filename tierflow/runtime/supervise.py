@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -22,7 +22,9 @@ from types import FrameType
 import psutil
 
 from tierflow.errors import FabricError
+from tierflow.runtime.door import Door
 from tierflow.runtime.node import NodeStart
+from tierflow.runtime.settings import FABRIC
 
 __all__ = ["Supervisor", "backoff"]
 
@@ -44,11 +46,17 @@ def backoff(first: float = 1.0, factor: float = 2.0, most: float = 30.0) -> Iter
 
 
 class Supervisor:
-    """One Ray node that comes back until it is told to stop."""
+    """One Ray node that comes back until it is told to stop.
 
-    def __init__(self, start: NodeStart, environment: dict[str, str]) -> None:
+    `renew` is called before each life but the first: it makes sure that the node may still join, and raises if not.
+    """
+
+    def __init__(
+        self, start: NodeStart, environment: dict[str, str], renew: Callable[[], object] = lambda: None
+    ) -> None:
         self.start = start
         self.environment = environment
+        self._renew = renew
         self.stopping = threading.Event()
         self.last_words: deque[str] = deque(maxlen=40)
         self._child: subprocess.Popen[str] | None = None
@@ -58,6 +66,7 @@ class Supervisor:
 
         Raises:
             FabricError: the token was refused, or ``first_must_succeed`` and the first start failed.
+            TrustError: the node may not join any more.
         """
         delays = backoff()
         first = first_must_succeed
@@ -73,7 +82,8 @@ class Supervisor:
                 delays = backoff()
             delay = next(delays)
             log.warning("the Ray node of %s ended; it joins again in %g s", self.start.name, delay)
-            self.stopping.wait(delay)
+            if not self.stopping.wait(delay):
+                self._renew()
 
     def stop(self, *_: int | FrameType | None) -> None:
         """End the node and ``run``; may be called from a signal handler."""
@@ -157,7 +167,10 @@ class _Family:
 def main() -> None:
     """Supervise the node whose file is the first argument, with this process's environment."""
     logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
-    supervisor = Supervisor(NodeStart.read(Path(sys.argv[1])), dict(os.environ))
+    start = NodeStart.read(Path(sys.argv[1]))
+    supervisor = Supervisor(start, dict(os.environ))
+    if start.is_head:
+        Door(Path(os.environ[FABRIC]), start.head).start()
     signal.signal(signal.SIGTERM, supervisor.stop)
     signal.signal(signal.SIGINT, supervisor.stop)
     try:

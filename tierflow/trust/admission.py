@@ -79,13 +79,16 @@ def admit(
             f"gives {token.tier} at {token.site}",
             "join under another name, or ask for a token of that tier and site",
         )
+    for other, was in admitted.items():
+        if was.grant == STARTED and was.address == claim.address:
+            raise TrustError(
+                f"{claim.address} is the address of {other}, a node that `tierflow up` started", "join from another one"
+            )
     _must_be_free(token, name, admitted, grants)
     return Claim(name, token.tier, token.site, claim.address)
 
 
-def _must_be_free(
-    token: JoinToken, name: str, admitted: Mapping[str, Admission], grants: Mapping[str, Grant]
-) -> None:
+def _must_be_free(token: JoinToken, name: str, admitted: Mapping[str, Admission], grants: Mapping[str, Grant]) -> None:
     before = admitted.get(name)
     if before is None:
         return

@@ -1,0 +1,49 @@
+"""Change a running fabric's authority, node by node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tierflow.errors import TrustError
+from tierflow.runtime.grants import Grants
+from tierflow.runtime.keys import Keys
+from tierflow.runtime.record import FabricRecord
+from tierflow.trust import STARTED
+
+__all__ = ["finish", "rotate"]
+
+
+def rotate(record: FabricRecord) -> None:
+    """Begin: a new authority beside the present one, and new certificates for the nodes that run on this machine.
+
+    Raises:
+        TrustError: the fabric has no certificates, or the last rotation is not finished.
+    """
+    Keys(Path(record.state)).rotate(record.name, _here(record))
+
+
+def finish(record: FabricRecord) -> None:
+    """End it, once every living node has started after it began.
+
+    Raises:
+        TrustError: no rotation is under way, or nodes still show the certificates of before.
+        FabricError: the head does not answer.
+    """
+    keys = Keys(Path(record.state))
+    since = keys.rotated
+    if since is None:
+        raise TrustError("no rotation is under way", "begin one with `tierflow certs rotate`")
+    members = record.head_interface().started()
+    old = sorted(member.name for member, started in members if member.alive and started < since)
+    if old:
+        raise TrustError(
+            f"{', '.join(old)} started before the rotation and would be shut out",
+            "restart them one by one, then run this again",
+        )
+    keys.finish(_here(record))
+
+
+def _here(record: FabricRecord) -> dict[str, str]:
+    """The nodes that `up` started on this machine, and their addresses."""
+    admitted = Grants(Path(record.state)).admitted()
+    return {name: was.address for name, was in admitted.items() if was.grant == STARTED}
