@@ -131,7 +131,7 @@ class Supervisor:
         if "authentication token" in said.lower() or "unauthenticated" in said.lower():
             raise FabricError(
                 f"the head at {self.start.head} refused the token of {self.start.name}",
-                "copy the token file again from the machine that ran `tierflow up` and name it with --token-file",
+                "join with a new token: `tierflow token make` on the head as it runs now",
             )
         if first:
             reason = next((line for line in reversed(self.last_words) if line.strip()), "it printed nothing")
