@@ -73,7 +73,7 @@ class Site:
         return self.folder / host
 
     def environment(self, host: str) -> dict[str, str]:
-        own = {"TIERFLOW_STATE": str(self.root(host)), RIG: str(self.folder), "PYTHONPATH": str(ROOT)}
+        own = {"TIERFLOW_STATE": str(self.root(host)), RIG: str(self.folder / "rig"), "PYTHONPATH": str(ROOT)}
         return {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | own
 
     def tierflow(self, *words: str, host: str = "head") -> str:

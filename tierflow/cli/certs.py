@@ -11,11 +11,10 @@ from typing import Annotated
 import typer
 
 from tierflow.cli.fabric import FabricName
-from tierflow.cli.screen import out, table
+from tierflow.cli.screen import out, show_left, table
 from tierflow.runtime.keys import Keys
 from tierflow.runtime.record import find
 from tierflow.runtime.rotation import finish, rotate
-from tierflow.units import show_duration
 
 __all__ = ["app"]
 
@@ -66,7 +65,7 @@ def show(
         return
     shown = table("certificate", "for", "signed by", "holds for", "fingerprint")
     for name, facts in found.items():
-        left = show_duration(float(f"{max(facts.until - time.time(), 0):.3g}"))
+        left = show_left(facts.until - time.time())
         shown.add_row(name, ", ".join(facts.names) or facts.subject, facts.issuer, left, facts.fingerprint[:16])
     out.print(shown)
     if keys.rotated is not None:

@@ -13,12 +13,11 @@ import typer
 
 from tierflow import units
 from tierflow.cli.fabric import FabricName
-from tierflow.cli.screen import out, table
+from tierflow.cli.screen import out, show_left, table
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.grants import Grants
 from tierflow.runtime.join import door_of
 from tierflow.runtime.record import find
-from tierflow.units import show_duration
 
 __all__ = ["app"]
 
@@ -59,9 +58,7 @@ def list_command(
     shown = table("token", "tier", "site", "name", "state", "nodes that came by it")
     for id, grant in made.items():
         left = grant.expires - time.time()
-        state = (
-            "revoked" if grant.revoked else f"good for {show_duration(float(f'{left:.3g}'))}" if left > 0 else "expired"
-        )
+        state = "revoked" if grant.revoked else f"good for {show_left(left)}" if left > 0 else "expired"
         shown.add_row(id, grant.tier, grant.site, grant.name or "any", state, ", ".join(came[id]) or "-")
     out.print(shown)
 

@@ -50,7 +50,7 @@ class Dashboard:
                 if error.code in (401, 403):
                     raise FabricError(
                         f"the head at {self.url} refuses this token",
-                        "name the token file of the running fabric with --token-file",
+                        "another fabric of yours may listen there: see `tierflow down --all`",
                     ) from None
             raise FabricError(f"the head at {self.url} answers with {error.code}", "see its log") from None
         except (OSError, ValueError) as error:

@@ -20,7 +20,7 @@ from tierflow.errors import TrustError
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.keys import Keys
 from tierflow.topology import ClusterSpec
-from tierflow.trust import Admission, Claim, Grant, JoinToken, settled
+from tierflow.trust import NAME, Admission, Claim, Grant, JoinToken, settled
 
 __all__ = ["Grants", "Refused"]
 
@@ -70,13 +70,16 @@ class Grants:
             lasts: seconds until it expires.
 
         Raises:
-            TrustError: the cluster has no such tier, or has that node elsewhere.
+            TrustError: the cluster has no such tier or has that node elsewhere, or one of these is no name or time.
         """
         tier, site = place
         if tier not in spec.tiers:
             raise TrustError(
                 f"the fabric {spec.name!r} has no tier {tier!r}", f"give one of {', '.join(spec.tiers)} with --tier"
             )
+        for what, given in (("site", site), ("node", name)):
+            if given and not NAME.fullmatch(given):
+                raise TrustError(f"{given!r} is no name of a {what}", "use 1 to 24 of a-z, 0-9 and '-'")
         for node in spec.nodes:
             if node.name == name and (node.tier, node.site) != place:
                 raise TrustError(

@@ -19,7 +19,7 @@ from tierflow.runtime.record import node_folder, state_folder
 from tierflow.runtime.settings import ray_environment
 from tierflow.trust import Claim, JoinToken, ask
 
-__all__ = ["Membership", "enter", "read_join_token"]
+__all__ = ["Entry", "enter", "read_join_token"]
 
 OWN, RAY_TOKEN, GIVEN = "own.token", "ray.token", "given.json"
 """The files of what was given: the node's own join token, Ray's token, and the rest."""
@@ -30,7 +30,7 @@ log = logging.getLogger("tierflow.node")
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class Entry:
     """What this machine was given: who it is, where the head is, and the folder with its keys."""
 
     claim: Claim
@@ -65,7 +65,7 @@ def read_join_token(path: Path) -> str:
     return text
 
 
-def enter(text: str, name: str, address: str) -> Membership:
+def enter(text: str, name: str, address: str) -> Entry:
     """Show a join token and keep what comes back. A node that was here before shows its own token first.
 
     Where the door cannot be reached and the node was given all it needs before, that is taken.
@@ -95,10 +95,10 @@ def enter(text: str, name: str, address: str) -> Membership:
         if folder is None or own is None:
             raise
         log.warning("%s; going on with what this node was given before", error)
-        return _membership(json.loads((folder / GIVEN).read_text()), folder)
+        return _entry(json.loads((folder / GIVEN).read_text()), folder)
 
 
-def _shown(text: str, name: str, address: str) -> Membership:
+def _shown(text: str, name: str, address: str) -> Entry:
     token = JoinToken.read(text)
     key, request = ask(name or "node")
     given = _exchange(token, {"token": text, "name": name, "request": request.decode()}, address)
@@ -113,12 +113,12 @@ def _shown(text: str, name: str, address: str) -> Membership:
     write_whole(folder / OWN, given.pop("own"))
     given["encrypted"] = tls is not None
     write_whole(folder / GIVEN, json.dumps(given))
-    return _membership(given, folder)
+    return _entry(given, folder)
 
 
-def _membership(given: Mapping[str, Any], folder: Path) -> Membership:
+def _entry(given: Mapping[str, Any], folder: Path) -> Entry:
     claim = Claim(given["name"], given["tier"], given["site"], given["address"])
-    return Membership(claim, given["fabric"], given["head"], folder, given["encrypted"])
+    return Entry(claim, given["fabric"], given["head"], folder, given["encrypted"])
 
 
 def _kept(folder: Path) -> str | None:

@@ -59,5 +59,8 @@ class Doorkeeper:
 
 def _end(nodes: Sequence[str]) -> None:
     """Let Ray end nodes, by the hex of their ids, whether they are idle or not."""
-    client = GcsClient(address=ray.get_runtime_context().gcs_address)
-    client.drain_nodes([bytes.fromhex(node) for node in nodes], timeout=5)
+    try:
+        client = GcsClient(address=ray.get_runtime_context().gcs_address)
+        client.drain_nodes([bytes.fromhex(node) for node in nodes], timeout=5)
+    except ray.exceptions.RayError as error:
+        log.warning("nodes that are refused could not be ended, the next look tries again: %s", error)

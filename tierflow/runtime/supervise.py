@@ -22,7 +22,6 @@ from types import FrameType
 import psutil
 
 from tierflow.errors import FabricError
-from tierflow.runtime.door import Door
 from tierflow.runtime.node import NodeStart
 from tierflow.runtime.settings import FABRIC
 
@@ -170,6 +169,8 @@ def main() -> None:
     start = NodeStart.read(Path(sys.argv[1]))
     supervisor = Supervisor(start, dict(os.environ))
     if start.is_head:
+        from tierflow.runtime.door import Door  # here, so that the other nodes' supervisors stay small
+
         Door(Path(os.environ[FABRIC]), start.head).start()
     signal.signal(signal.SIGTERM, supervisor.stop)
     signal.signal(signal.SIGINT, supervisor.stop)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tierflow.trust.admission import STARTED, Admission, Claim, admit, fault, settled
+from tierflow.trust.admission import NAME, STARTED, Admission, Claim, admit, fault, settled
 from tierflow.trust.authority import Facts, Pair, ask, authority, crossed, facts, fingerprint, issue
 from tierflow.trust.knocks import Knocks
 from tierflow.trust.token import Grant, JoinToken
 
 __all__ = [
+    "NAME",
     "STARTED",
     "Admission",
     "Claim",

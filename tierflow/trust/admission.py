@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from tierflow.errors import TrustError
 from tierflow.trust.token import Grant, JoinToken
 
-__all__ = ["STARTED", "Admission", "Claim", "admit", "fault", "settled"]
+__all__ = ["NAME", "STARTED", "Admission", "Claim", "admit", "fault", "settled"]
 
 STARTED = ""
 """The grant of nodes that `tierflow up` started itself."""
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?")
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?")
+"""What a node or a site may be called, as in a cluster file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def admit(
         was = "is not known to this fabric" if grant is None else "was revoked"
         raise TrustError(f"the join token {token.id} {was}", "ask for another: `tierflow token make`")
     name = claim.name or token.name
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         problem = f"{name!r} is no name of a node" if name else f"the join token {token.id} names no node"
         raise TrustError(problem, "give one with --name: 1 to 24 of a-z, 0-9 and '-'")
     if token.name and token.name != name:
