@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -110,8 +111,8 @@ class Site:
         self.running.append(process)
         return log
 
-    def status(self) -> dict[str, object]:
-        shown: dict[str, object] = json.loads(self.tierflow("status", "--json"))
+    def status(self) -> dict[str, Any]:
+        shown: dict[str, Any] = json.loads(self.tierflow("status", "--json"))
         return shown
 
     def until(self, what: str, within: float = 60) -> str:
@@ -170,7 +171,6 @@ def test_machines_join_by_their_tokens_and_a_job_runs_on_all_of_them(site: Site)
     log = site.join("far", fleet, "--name", "cam-9")
     site.until(r"gw-1 .*up")
     site.until(r"cam-9 .*up")
-    assert "cam-9 joined the fabric" in log.read_text()
     program = site.folder / "job.py"
     program.write_text(JOB)
     said = site.tierflow("submit", "--folder", str(site.folder), str(program))
@@ -178,6 +178,7 @@ def test_machines_join_by_their_tokens_and_a_job_runs_on_all_of_them(site: Site)
     for name, host in (("cam-9", "far"), ("cloud-1", "head"), ("gw-1", "near")):
         assert f"{name} answers from {site.rig.hosts[host].address}" in said
     assert "cam-9" in site.tierflow("token", "list")
+    assert "cam-9 joined the fabric" in log.read_text()
 
 
 def stolen(site: Site, host: str = "near", name: str = "gw-1") -> dict[str, str]:
@@ -193,15 +194,16 @@ def test_without_tls_with_another_authority_or_another_token_no_node_gets_in(sit
     other.make("guarded", encrypted=True)
     wrong = whole | tls_environment(other.equip("gw-2", site.rig.hosts["near"].address))
     guess = whole | {"RAY_AUTH_TOKEN_PATH": str(make_token(tmp_path / "token"))}
-    logs = {
-        name: site.intrude("near", name, ("edge", "plant-1"), environment | {FABRIC: str(site.state)})
-        for name, environment in (("plain", plain), ("wrong-ca", wrong), ("guess", guess))
-    }
-    processes = site.running[-3:]
-    for process, log in zip(processes, logs.values(), strict=True):
-        assert process.wait(90) != 0, log.read_text()
-    names = {row["name"] for row in site.status()["nodes"]}  # type: ignore[attr-defined]
-    assert names == {"cloud-1", "gw-1", "cam-9"}
+    for name, environment in (("plain", plain), ("wrong-ca", wrong), ("guess", guess)):
+        site.intrude("near", name, ("edge", "plant-1"), environment | {FABRIC: str(site.state)})
+    tries = site.running[-3:]
+    until = time.monotonic() + 20  # a node that may is a member in 5 s (see the next test); Ray tries for hours
+    while time.monotonic() < until:
+        names = {member["name"] for member in site.status()["nodes"]}
+        assert names == {"cloud-1", "gw-1", "cam-9"}
+    assert site.status()["refused"] == []
+    for process in tries:
+        end(process)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_certificates_are_rotated_while_the_fabric_runs(site: Site) -> None:
     assert "started before the rotation" in refused
     for host, name in (("near", "gw-1"), ("far", "cam-9")):
         before = (site.root(host) / "guarded" / "nodes" / name / "node.pem").read_bytes()
-        ids = {row["name"]: row for row in site.status()["nodes"]}  # type: ignore[attr-defined]
+        ids = {row["name"]: row for row in site.status()["nodes"]}
         assert ids[name]["state"] == "up"
         raylet(site, host).kill()
         site.until(rf"{name} .*dead")

@@ -47,8 +47,8 @@ def up(
     out.print("traffic between nodes is encrypted" if spec.encrypted else "traffic between nodes is not encrypted")
     for node in spec.nodes:
         if node.name not in record.supervisors:
-            file = f"{record.state}/{node.name}.token"
-            out.print(f"on {node.name}, with a copy of {file}: {join_command(record, node)}", soft_wrap=True)
+            token = f"{record.state}/{node.name}.token"
+            out.print(f"on {node.name}, with a copy of {token}: {join_command(record, node)}", soft_wrap=True)
 
 
 def start(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = START_WITHIN) -> FabricRecord:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ray
-from ray._raylet import GcsClient
+from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
 from tierflow.runtime.grants import Grants, Refused
 from tierflow.topology import Member

@@ -62,8 +62,8 @@ def admit(
     """
     grant = grants.get(token.id)
     if grant is None or grant.revoked:
-        was = "is not known to this fabric" if grant is None else "was revoked"
-        raise TrustError(f"the join token {token.id} {was}", "ask for another: `tierflow token make`")
+        state = "is not known to this fabric" if grant is None else "was revoked"
+        raise TrustError(f"the join token {token.id} {state}", "ask for another: `tierflow token make`")
     name = claim.name or token.name
     if not NAME.fullmatch(name):
         problem = f"{name!r} is no name of a node" if name else f"the join token {token.id} names no node"
