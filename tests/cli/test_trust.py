@@ -77,9 +77,12 @@ def test_a_token_in_a_file_is_its_owners_only(root: Path, tmp_path: Path) -> Non
         (("token", "make", *PLACE, "--name", "Cam 9"), "'Cam 9' is no name of a node"),
         (("token", "make", "--tier", "edge", "--site", "a/b"), "'a/b' is no name of a site"),
         (("token", "revoke", "x"), "there is no join token 'x'; see `tierflow token list`"),
+        (("certs", "make", "cloud-1", "10.0.0.1"), "cloud-1 is a node, and has its certificate by itself"),
+        (("certs", "make", "../x", "10.0.0.1"), "'../x' is no name of a machine"),
+        (("certs", "make", "laptop", "not an address"), "'not an address' is neither an address nor a host's name"),
         (("certs", "rotate", "--finish"), "no rotation is under way; begin one with `tierflow certs rotate`"),
     ],
-    ids=range(8),
+    ids=range(11),
 )
 def test_what_cannot_be_done_is_one_sentence(root: Path, words: tuple[str, ...], sentence: str) -> None:
     shown = said(*words, state=root, code=1)

@@ -14,7 +14,7 @@ from tierflow.cli.fabric import FabricName
 from tierflow.cli.screen import out, show_left, table
 from tierflow.runtime.keys import Keys
 from tierflow.runtime.record import find
-from tierflow.runtime.rotation import finish, rotate
+from tierflow.runtime.rotation import by_hand, finish, rotate
 
 __all__ = ["app"]
 
@@ -28,8 +28,7 @@ def make_command(
     fabric: FabricName = None,
 ) -> None:
     """Make a key and a certificate by hand. Nodes need none: `tierflow up` and `tierflow join` make theirs."""
-    record = find(fabric)
-    folder = Keys(Path(record.state)).equip(name, address)
+    folder = by_hand(find(fabric), name, address)
     out.print(f"{folder} has them; copy it over a channel that you trust", soft_wrap=True)
 
 

@@ -95,11 +95,12 @@ class Keys:
 
     def equip(self, node: str, address: str) -> Path:
         """Put a node's key, its certificate and the trusted authorities into its folder, here; the folder."""
+        key, request = ask(node)
+        certificate = self.certify(request, node, address)
         folder = node_folder(self.state, node)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key, request = ask(node)
         write_whole(folder / KEY, key.decode())
-        write_whole(folder / CERTIFICATE, self.certify(request, node, address).decode())
+        write_whole(folder / CERTIFICATE, certificate.decode())
         write_whole(folder / TRUSTED, self.trusted.decode())
         return folder
 

@@ -1,4 +1,4 @@
-"""Change a running fabric's authority, node by node."""
+"""A running fabric's certificates: made by hand, and changed node by node."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from tierflow.errors import TrustError
 from tierflow.runtime.grants import Grants
 from tierflow.runtime.keys import Keys
 from tierflow.runtime.record import FabricRecord
-from tierflow.trust import STARTED
+from tierflow.trust import NAME, STARTED
 
-__all__ = ["finish", "rotate"]
+__all__ = ["by_hand", "finish", "rotate"]
+
+
+def by_hand(record: FabricRecord, name: str, address: str) -> Path:
+    """Make a key and a certificate for a machine that is no node; the folder with both.
+
+    Raises:
+        TrustError: the fabric has no certificates, or the name is a node's, or none.
+    """
+    if name in Grants(Path(record.state)).admitted():
+        raise TrustError(f"{name} is a node, and has its certificate by itself", "give another name")
+    if not NAME.fullmatch(name):
+        raise TrustError(f"{name!r} is no name of a machine", "use 1 to 24 of a-z, 0-9 and '-'")
+    return Keys(Path(record.state)).equip(name, address)
 
 
 def rotate(record: FabricRecord) -> None:

@@ -11,6 +11,7 @@ started later trusts both.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ CA_LIFE = 10 * 365 * 86400.0
 NODE_LIFE = 90 * 86400.0
 SKEW = 3600.0
 """Seconds that the clocks of two machines may differ: a certificate holds from that long ago."""
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 LOOPBACK = ("127.0.0.1", "localhost")
 """What Ray calls the machine that it is on."""
 
@@ -92,7 +94,7 @@ def issue(
         life: seconds that it holds, at most as long as the authority.
 
     Raises:
-        TrustError: the request is none, or asks with a key of another kind.
+        TrustError: the request is none or asks with a key of another kind, or an address is none.
     """
     try:
         asked = x509.load_pem_x509_csr(request)
@@ -180,6 +182,8 @@ def _alternative(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
+        if not _HOST.fullmatch(name):
+            raise TrustError(f"{name!r} is neither an address nor a host's name", "give an IP address") from None
         return x509.DNSName(name)
 
 
