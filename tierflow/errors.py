@@ -21,6 +21,7 @@ __all__ = [
     "Refusal",
     "RigError",
     "TierflowError",
+    "TrustError",
     "UnitError",
 ]
 
@@ -65,6 +66,17 @@ class RigError(TierflowError):
 
 class FabricError(TierflowError):
     """The fabric cannot be started, joined, reached or stopped."""
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.mend}"
+
+
+class TrustError(TierflowError):
+    """A join token, a certificate or a claim that does not give what was asked; another try changes nothing."""
 
     def __init__(self, problem: str, mend: str) -> None:
         super().__init__(problem, mend)

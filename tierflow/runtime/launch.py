@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,9 +17,20 @@ import psutil
 
 from tierflow.errors import FabricError
 from tierflow.rig import LinkControl, Rig, sweep
+from tierflow.runtime.door import DOOR_PORT
+from tierflow.runtime.grants import Grants
 from tierflow.runtime.hosts import Host, LocalHost, local_hosts
+from tierflow.runtime.keys import Keys, tls_environment
 from tierflow.runtime.node import HEAD_PORT, JOB_PORT, RIG_OBJECT_STORE, NodeStart
-from tierflow.runtime.record import REGISTRY_UP, FabricRecord, node_folder, ray_folder, records, state_folder
+from tierflow.runtime.record import (
+    REGISTRY_UP,
+    FabricRecord,
+    make_private,
+    node_folder,
+    ray_folder,
+    records,
+    state_folder,
+)
 from tierflow.runtime.settings import (
     FABRIC,
     NODE_FOLDER,
@@ -31,6 +42,7 @@ from tierflow.runtime.settings import (
 )
 from tierflow.runtime.tcp import kernel_can
 from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
+from tierflow.trust import STARTED, Claim
 
 __all__ = [
     "Progress",
@@ -79,7 +91,8 @@ def up(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = 180.0, progr
     if port in WORKER_PORTS:
         raise FabricError(f"port {port} is one that Ray gives to its workers", "name another with --port")
     _port_must_be_free("127.0.0.1", port, "end what listens there, or name another port with --port")
-    state.mkdir(parents=True, mode=0o700)
+    state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # Ray's sockets in it are open to all
+    state.mkdir(mode=0o700)
     (state / "cluster.yaml").write_text(dump(spec))
     draft = FabricRecord(spec.name, str(state), spec.hosts, "", f"http://127.0.0.1:{port}", {}, ready=False)
     draft.save()  # so that `down` finds whatever is made from here on
@@ -111,7 +124,7 @@ def boot(record: FabricRecord, name: str) -> FabricRecord:
         raise FabricError(f"the node {name} is being watched, and comes back by itself", "see `tierflow status`")
     state = Path(record.state)
     start = NodeStart.read(state / f"{name}.json")
-    pid = _supervise(start, host_of(record, start), state, child_environment(_own_environment(record)))
+    pid = _supervise(start, host_of(record, start), state, child_environment(_own_environment(record, name)))
     again = replace(record, supervisors={**record.supervisors, name: pid})
     again.save()
     return again
@@ -134,9 +147,9 @@ def link_traffic(record: FabricRecord) -> dict[str, dict[str, int]]:
     return {name: asdict(counters) for name, counters in LinkControl(record.rig).counters().items()}
 
 
-def driver_environment(record: FabricRecord) -> dict[str, str]:
-    """The environment of a program that is to join the fabric from one of its hosts."""
-    return child_environment(_own_environment(record) | {"RAY_ADDRESS": record.head})
+def driver_environment(record: FabricRecord, node: str | None = None) -> dict[str, str]:
+    """The environment of a program that is to join the fabric from one of its hosts: that of `node`, or the head's."""
+    return child_environment(_own_environment(record, node or record.spec().head.name) | {"RAY_ADDRESS": record.head})
 
 
 def clean(name: str) -> None:
@@ -165,11 +178,12 @@ def _start(spec: ClusterSpec, draft: FabricRecord, port: int, deadline: float, p
     record = replace(draft, head=head.head)
     if rig is not None:
         rig.forward({port: (head.name, port)})
-    environment = child_environment(_own_environment(record))
+    _trust(spec, state, starts.values())
 
     for batch in ([head], [start for start in starts.values() if start is not head]):
         for start in batch:
             progress(start.name, "starting Ray")
+            environment = child_environment(_own_environment(record, start.name))
             record.supervisors[start.name] = _supervise(start, hosts[start.name], state, environment)
             record.save()
         _wait_for(record, [start.name for start in batch], deadline, progress)
@@ -181,10 +195,22 @@ def _start(spec: ClusterSpec, draft: FabricRecord, port: int, deadline: float, p
     return ready
 
 
-def _own_environment(record: FabricRecord) -> dict[str, str]:
+def _own_environment(record: FabricRecord, node: str) -> dict[str, str]:
     rig = {RIG: str(record.rig)} if record.hosts == "rig" else {}
+    state = Path(record.state)
+    tls = tls_environment(node_folder(state, node)) if Keys(state).encrypted else {}
     patient = kernel_can() if record.hosts == "rig" else None
-    return ray_environment(record.token, patient=patient) | {FABRIC: record.state} | rig
+    return ray_environment(record.token, patient=patient) | tls | {FABRIC: record.state} | rig
+
+
+def _trust(spec: ClusterSpec, state: Path, starts: Collection[NodeStart]) -> None:
+    """Make the fabric's keys, and give the nodes that are started here what those that join get at the door."""
+    keys = Keys(state)
+    keys.make(spec.name, encrypted=spec.encrypted)
+    Grants(state).admit([(Claim(start.name, start.tier, start.site, start.address), STARTED) for start in starts])
+    for start in starts:
+        if spec.encrypted:
+            keys.equip(start.name, start.address)
 
 
 def _make_hosts(spec: ClusterSpec, state: Path, progress: Progress) -> tuple[Rig | None, Mapping[str, Host]]:
@@ -196,11 +222,11 @@ def _make_hosts(spec: ClusterSpec, state: Path, progress: Progress) -> tuple[Rig
         return rig, rig.hosts
     if spec.hosts == "local":
         hosts = local_hosts(spec)
-        _port_must_be_free(hosts[spec.head.name].address, HEAD_PORT, ANOTHER_HEAD)
+        _ports_must_be_free(hosts[spec.head.name].address)
         return None, hosts
     address = spec.head.address or ""
     _address_must_be_ours(spec.head.name, address)
-    _port_must_be_free(address, HEAD_PORT, ANOTHER_HEAD)
+    _ports_must_be_free(address)
     return None, {spec.head.name: LocalHost(spec.head.name, address)}
 
 
@@ -237,7 +263,7 @@ def _supervise(start: NodeStart, host: Host, state: Path, environment: Mapping[s
     environment = {**environment, NODE_FOLDER: str(node_folder(state, start.name))}
     if start.is_head:
         environment = {**environment, **head_environment(state / "gcs")}
-    Path(start.folder).mkdir(parents=True, exist_ok=True)
+    make_private(Path(start.folder))
     file = start.save(state / f"{start.name}.json")
     with (state / f"{start.name}.log").open("ab") as log:
         argv = [sys.executable, "-m", "tierflow.runtime.supervise", str(file)]
@@ -323,6 +349,11 @@ def _port_must_be_free(address: str, port: int, mend: str) -> None:
             probe.bind((address, port))
         except OSError as error:
             raise FabricError(f"port {port} of {address} is taken ({error.strerror})", mend) from None
+
+
+def _ports_must_be_free(head: str) -> None:
+    for port in (HEAD_PORT, DOOR_PORT):
+        _port_must_be_free(head, port, ANOTHER_HEAD)
 
 
 def _address_must_be_ours(name: str, address: str) -> None:

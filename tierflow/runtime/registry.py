@@ -29,10 +29,11 @@ from tierflow.runtime.cache import keep, profiles_file
 from tierflow.runtime.calls import connect
 from tierflow.runtime.journal import JOURNAL, Journal
 from tierflow.runtime.measured import Measurements
-from tierflow.runtime.membership import read_members
+from tierflow.runtime.membership import every_member, one_of_each, read_members
 from tierflow.runtime.news import Sample, Sight, Update, Version, changes, profiled, seen, slowed
 from tierflow.runtime.probing import Probing
 from tierflow.runtime.record import REGISTRY_UP, FabricRecord
+from tierflow.runtime.refusing import Doorkeeper
 from tierflow.runtime.settings import FABRIC, SELDOM
 from tierflow.runtime.sharing import NAMESPACE, REGISTRY
 from tierflow.topology import NODE, ClusterSpec, Member, NodeSpec, Topology, load
@@ -69,6 +70,7 @@ class Registry:
         self._used = time.monotonic()
         self._journal = Journal(self._state / JOURNAL)
         self._lock = threading.Lock()
+        self._doorkeeper = Doorkeeper(self._state)
         self._agents = Agents(self._facts, _Tell(ray.get_runtime_context().current_actor))
         self._probing = Probing(head, self._agents, self._see)
         threading.Thread(target=self._run, name="tierflow-registry", daemon=True).start()
@@ -123,7 +125,7 @@ class Registry:
         saved, shown, due = self._profiles, -1, 0.0
         while True:
             try:
-                members = read_members()
+                members = one_of_each(self._doorkeeper.let_in(every_member()))
                 self._grow(members)
                 if self._ready():
                     self._agents.start([member for member in members if member.name in self._conditions.fixed.nodes])

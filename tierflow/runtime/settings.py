@@ -138,8 +138,8 @@ def read_token(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise FabricError(
             f"the token file {path} cannot be read ({error})",
-            "copy it from the machine that ran `tierflow up` and name it with --token-file",
+            "it is made by `tierflow up`; take the fabric down and start it again",
         ) from error
     if not token:
-        raise FabricError(f"the token file {path} is empty", "copy it again from the machine that ran `tierflow up`")
+        raise FabricError(f"the token file {path} is empty", "take the fabric down and start it again")
     return token

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tierflow.runtime.grants import Grants
 from tierflow.runtime.measured import Measurements
 from tierflow.runtime.record import FabricRecord, node_folder
 from tierflow.runtime.view import ViewFile, view_file
@@ -43,12 +44,17 @@ class NodeStatus:
 def node_statuses(record: FabricRecord) -> tuple[NodeStatus, ...]:
     """Every node that was declared or that joined besides: by tier as the file orders them, then by name.
 
+    What was refused is not among them: see `Grants.refused`.
+
     Raises:
         FabricError: the head does not answer.
     """
     spec = record.spec()
     latest: dict[str, Member] = {}
+    refused = {row.ray_id for row in Grants(Path(record.state)).refused()}
     for member in record.head_interface().members():
+        if member.ray_id in refused:
+            continue
         if member.alive or member.name not in latest:
             latest[member.name] = member
     declared = {node.name: node for node in spec.nodes}

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -26,7 +26,7 @@ from tierflow.errors import FabricError
 from tierflow.runtime.heartbeat import Heartbeat, heartbeat
 from tierflow.runtime.node import NodeStart
 from tierflow.runtime.residents import ISLAND_FILE, has_residents
-from tierflow.runtime.settings import ISLAND, NODE_FOLDER, RIG
+from tierflow.runtime.settings import FABRIC, ISLAND, NODE_FOLDER, RIG
 from tierflow.runtime.tcp import ADVICE, is_tuned, tune
 
 __all__ = ["Supervisor", "backoff"]
@@ -68,11 +68,17 @@ def answers(address: str) -> bool:
 
 
 class Supervisor:
-    """One Ray node that comes back until it is told to stop."""
+    """One Ray node that comes back until it is told to stop.
 
-    def __init__(self, start: NodeStart, environment: dict[str, str]) -> None:
+    `renew` is called before each life but the first: it makes sure that the node may still join, and raises if not.
+    """
+
+    def __init__(
+        self, start: NodeStart, environment: dict[str, str], renew: Callable[[], object] = lambda: None
+    ) -> None:
         self.start = start
         self.environment = environment
+        self._renew = renew
         self.stopping = threading.Event()
         self.last_words: deque[str] = deque(maxlen=40)
         self._child: subprocess.Popen[str] | None = None
@@ -83,6 +89,7 @@ class Supervisor:
         Raises:
             FabricError: the token was refused, or ``first_must_succeed`` and the first start of a node without
                 residents failed.
+            TrustError: the node may not join any more.
         """
         if RIG in self.environment:  # the rig's hosts are ours to tune
             with suppress(OSError):
@@ -108,7 +115,8 @@ class Supervisor:
                 delays = backoff()
             delay = next(delays)
             log.warning("the Ray node of %s ended; it joins again in %g s", self.start.name, delay)
-            self.stopping.wait(delay)
+            if not self.stopping.wait(delay):
+                self._renew()
 
     def stop(self, *_: int | FrameType | None) -> None:
         """End the node and ``run``; may be called from a signal handler."""
@@ -202,7 +210,7 @@ class Supervisor:
         if "authentication token" in said.lower() or "unauthenticated" in said.lower():
             raise FabricError(
                 f"the head at {self.start.head} refused the token of {self.start.name}",
-                "copy the token file again from the machine that ran `tierflow up` and name it with --token-file",
+                "join with a new token: `tierflow token make` on the head as it runs now",
             )
         if first:
             reason = next((line for line in reversed(self.last_words) if line.strip()), "it printed nothing")
@@ -236,7 +244,12 @@ class _Family:
 def main() -> None:
     """Supervise the node whose file is the first argument, with this process's environment."""
     logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
-    supervisor = Supervisor(NodeStart.read(Path(sys.argv[1])), dict(os.environ))
+    start = NodeStart.read(Path(sys.argv[1]))
+    supervisor = Supervisor(start, dict(os.environ))
+    if start.is_head:
+        from tierflow.runtime.door import Door  # here, so that the other nodes' supervisors stay small
+
+        Door(Path(os.environ[FABRIC]), start.head).start()
     signal.signal(signal.SIGTERM, supervisor.stop)
     signal.signal(signal.SIGINT, supervisor.stop)
     try:
