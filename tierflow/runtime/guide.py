@@ -41,6 +41,8 @@ STRIDES = 8, 64
 """Of brief calls, one in so many is chosen for and observed, and stands for all of them: fewer when they come fast."""
 FAST = 0.02
 """Seconds between two choices below which the next is for more calls."""
+LULL = 0.1
+"""Seconds without a call that nobody watched after which a call has the node to itself, as far as this process knows."""
 MOMENT = 0.1
 """Seconds by which what is told of a call may be later than its result."""
 OWNER_WITHIN = 2000
@@ -55,6 +57,7 @@ class Guide:
         self.placing, self._sharing, self._program = sharing.placing, sharing, program
         self._names: dict[str, str] = {}
         self._members: dict[str, Member] = {}
+        self._skipped = 0.0
         self._cuts = Cuts(self.placing, lambda: tuple(self._members.values()))
         self.meet(members)
 
@@ -94,6 +97,7 @@ class Guide:
         reach = self._cuts.look()
         if ready.skip > 0 and small and ready.reach is reach and self._same_program(ready):
             ready.skip -= 1
+            self._skipped = monotonic()
             ref = ready.start(*args)
             self._submitted(ref, ready.node, work, ready, args, kwargs)
             return ref
@@ -106,6 +110,7 @@ class Guide:
         if policy.accuracy is not None and ready.rivals is not work.variants:
             ready.refused, ready.rivals = refusals(work, tuple(self._members.values()), self.nodes), work.variants
         awaits = any(isinstance(value, ray.ObjectRef) and self.placing.awaits(value.binary()) for value in values)
+        tells = not awaits and began - self._skipped > LULL
         doer, call, choice = self._cuts.chosen(work, policy, given, ready.refused)
         self._sharing.wake()
         observed = doer.observed is not None
@@ -117,7 +122,8 @@ class Guide:
             return made
         ready.calls += 1
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
-        if brief and small and not policy.asked:  # what is to be kept is looked at for each call
+        # What is to be kept is looked at for each call, and one call is enough to look at another node.
+        if brief and small and not policy.asked and not choice.explores:
             ready.start = self._way(doer, choice, observed=False)
             stride = ready.stride * 2 if began - ready.last < FAST else ready.stride // 2
             ready.stride, ready.last = min(max(stride, STRIDES[0]), STRIDES[1]), began
@@ -125,7 +131,7 @@ class Guide:
         ref, told = start(*args, **kwargs)
         key = ref.binary()
         stands_for = ready.skip + 1 if brief else 1
-        flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, tells=not awaits)
+        flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, tells=tells)
         self._submitted(ref, choice.node, work, ready, args, kwargs)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
