@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
@@ -18,6 +17,7 @@ from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.asking import can_choose, kept, refusals
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide
+from tierflow.runtime.knock import own_address
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
 from tierflow.runtime.residents import island_here
 from tierflow.runtime.settings import RIG
@@ -221,9 +221,7 @@ def _knock(address: str) -> str | None:
 
     Raises `OSError`.
     """
-    host, colon, port = address.rpartition(":")
+    _, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or "://" in address:
         return None
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK) as there:
-        own = str(there.getsockname()[0])
-    return host if own.startswith("127.") else own  # loopback answers from 127.0.0.1, whichever address was called
+    return own_address(address, KNOCK)
