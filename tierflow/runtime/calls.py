@@ -20,7 +20,7 @@ from tierflow.runtime.guide import Guide
 from tierflow.runtime.knock import own_address
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
 from tierflow.runtime.residents import island_here
-from tierflow.runtime.settings import RIG
+from tierflow.runtime.settings import ISLAND, RIG
 from tierflow.runtime.starters import made_ready, options_of
 from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
@@ -34,8 +34,8 @@ AGAIN = 30.0
 KNOCK = 10.0
 """Seconds that the head may take to accept a connection."""
 
-_OF_ONE_NODE = frozenset({"stay", "order", "weights"})
-"""What any call keeps where there is one node, as in an island: there is nothing to choose, and nothing leaves."""
+_IN_AN_ISLAND = frozenset({"stay", "order", "weights"})
+"""What any call keeps in an island, which is one node: there is nothing to choose, and nothing leaves."""
 
 
 class RayFabric:
@@ -154,8 +154,9 @@ class RayFabric:
     def _can_keep(self, work: Work) -> None:
         """Where nobody predicts, a policy would be passed over in silence, `stay` too: that is an error."""
         if self._guide is None:
-            alone = _OF_ONE_NODE if len(self._membership.latest().members) == 1 else frozenset()
-            asks = work.policy.over(self._policy()).asks - alone
+            asks = work.policy.over(self._policy()).asks
+            if asks and (ISLAND in os.environ or island_here() == ray.get_runtime_context().gcs_address):
+                asks -= _IN_AN_ISLAND
             if asks:
                 raise FabricError(
                     f"{work.request.title} has a policy ({', '.join(sorted(asks))}), and this cluster has no registry "
