@@ -61,8 +61,7 @@ MAKE = """
                     pass
                 time.sleep(0.1)
         def report(self):
-            gap, self.gap = self.gap, 0.0
-            return self.seen, gap
+            return self.seen, self.gap
 
     @tierflow.actor(node="cam-1", name="counter", namespace="site", resident=True, num_cpus=0)
     class Counter:
@@ -71,7 +70,7 @@ MAKE = """
 
     model = Model.remote()
     camera, counter = Camera.remote(model), Counter.remote(100)
-    print(tierflow.get(model.predict.remote()), tierflow.get(counter.add.remote()))
+    print(tierflow.get(counter.add.remote()))
     while tierflow.get(camera.report.remote())[0] < 5:
         time.sleep(0.2)
 """
@@ -130,7 +129,7 @@ def run(back: FabricRecord, hosts: Rig, tmp_path_factory: pytest.TempPathFactory
 def made(run: Run) -> None:
     done = run(MAKE)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["1", "101"]
+    assert done.stdout.split() == ["101"]
 
 
 def until(look: Callable[[], str], want: Callable[[str], bool], patience: float) -> float:
@@ -146,7 +145,7 @@ def test_the_head_comes_back_with_its_state_while_its_sites_go_on(back: FabricRe
     until(lambda: str(Measurements.read(Path(back.state)).nodes.get("gw-1")), lambda row: "speed" in row, 40)
     before = run(LOOK)
     assert before.returncode == 0, before.stderr
-    (gcs,) = (p for p in psutil.process_iter() if p.name() == "gcs_server" and _of(p, back))
+    (gcs,) = (p for p in psutil.process_iter(["name"]) if p.info["name"] == "gcs_server" and _of(p, back))
     gcs.kill()
     away = until(lambda: run(LOOK).stdout, lambda said: len(said.splitlines()) == 2, 60)
     after = run(LOOK)
@@ -167,7 +166,9 @@ def test_a_node_without_power_comes_back_under_its_name_with_its_actors(
     steps = list(restarting.restart(FabricRecord.read(Path(back.state)), ["gw-1"], drain=0, within=60))
     print(*steps, sep="\n")
     assert [step.what for step in steps][::3] == ["starting", "back"], steps
-    until(lambda: run(LOOK).stdout, lambda said: said.split()[2:5:2] == ["1", "3"] or int(said.split()[2]) < 100, 30)
+    until(lambda: run(LOOK).stdout, lambda said: said.split()[4:5] == ["3"], 30)
+    seen, _, model, *_ = run(LOOK).stdout.split()
+    assert int(model) < int(seen)  # made anew, while the camera went on
     names = [member.name for member in back.head_interface().members() if member.alive]
     assert sorted(names) == ["cam-1", "cloud-1", "gw-1"]
 
@@ -188,11 +189,12 @@ def test_a_node_that_starts_without_the_head_serves_its_own_and_then_joins(
     finally:
         hosts.heal("cam-1")
     healed = time.monotonic()
-    until(lambda: run(ADD).stdout, lambda said: said.split() == ["101", "3"], 60)
+    until(lambda: run(ADD).stdout, lambda said: said.split()[1:] == ["3"], 60)
     joined = time.monotonic() - healed
     print(f"a resident answered {answered:.1f} s after the power came, in the fabric {joined:.1f} s after the heal")
     assert not island.exists()
-    assert run(ADD, host="cam-1").stdout.split() == ["102", "3"]
+    at, members = map(int, run(ADD, host="cam-1").stdout.split())
+    assert (100 < at < 110, members) == (True, 3)
 
 
 def test_another_machine_does_not_take_the_name_of_one_that_is_there(back: FabricRecord, hosts: Rig) -> None:

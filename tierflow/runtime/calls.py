@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
@@ -14,13 +13,14 @@ import ray
 from tierflow.errors import FabricError
 from tierflow.planning import Policy, eligible, no_placement
 from tierflow.planning.explanation import Explanation
+from tierflow.runtime.answering import own_address
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.asking import can_choose, kept, refusals
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
 from tierflow.runtime.residents import island_here
-from tierflow.runtime.settings import RIG
+from tierflow.runtime.settings import ISLAND, RIG
 from tierflow.runtime.starters import made_ready, options_of
 from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
@@ -34,8 +34,8 @@ AGAIN = 30.0
 KNOCK = 10.0
 """Seconds that the head may take to accept a connection."""
 
-_OF_ONE_NODE = frozenset({"stay", "order", "weights"})
-"""What any call keeps where there is one node, as in an island: there is nothing to choose, and nothing leaves."""
+_IN_AN_ISLAND = frozenset({"stay", "order", "weights"})
+"""What any call keeps in an island, which is one node: there is nothing to choose, and nothing leaves."""
 
 
 class RayFabric:
@@ -160,8 +160,9 @@ class RayFabric:
     def _can_keep(self, work: Work) -> None:
         """Where nobody predicts, a policy would be passed over in silence, `stay` too: that is an error."""
         if self._guide is None:
-            alone = _OF_ONE_NODE if len(self._membership.latest().members) == 1 else frozenset()
-            asks = work.policy.over(self._policy()).asks - alone
+            asks = work.policy.over(self._policy()).asks
+            if asks and (ISLAND in os.environ or island_here() == ray.get_runtime_context().gcs_address):
+                asks -= _IN_AN_ISLAND
             if asks:
                 raise FabricError(
                     f"{work.request.title} has a policy ({', '.join(sorted(asks))}), and this cluster has no registry "
@@ -227,9 +228,7 @@ def _knock(address: str) -> str | None:
 
     Raises `OSError`.
     """
-    host, colon, port = address.rpartition(":")
+    _, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or "://" in address:
         return None
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK) as there:
-        own = str(there.getsockname()[0])
-    return host if own.startswith("127.") else own  # loopback answers from 127.0.0.1, whichever address was called
+    return own_address(address, KNOCK)

@@ -10,13 +10,13 @@ process: importing Ray takes a weak device seconds.
 
 from __future__ import annotations
 
-import socket
 import sys
 
 import grpc
 
 from tierflow.errors import FabricError
-from tierflow.runtime.lives import PATIENCE, Life, Lives
+from tierflow.runtime.answering import answers, own_address
+from tierflow.runtime.lives import PATIENCE, Lives
 
 __all__ = ["main", "succeed"]
 
@@ -35,7 +35,7 @@ def succeed(name: str, address: str, lives: Lives) -> None:
         grpc.RpcError: the GCS does not answer, or refuses the token.
     """
     for life in lives.of(name):
-        if life.address != address and _answers(life):
+        if life.address != address and answers(life.place, KNOCK):
             raise FabricError(
                 f"the machine at {life.address} is a member under the name {name}",
                 "give this machine another --name, or take the other one out first",
@@ -43,26 +43,11 @@ def succeed(name: str, address: str, lives: Lives) -> None:
         lives.end(life, f"{name} joins again from {address}")
 
 
-def _answers(life: Life) -> bool:
-    try:
-        with socket.create_connection((life.address, life.port), timeout=KNOCK):
-            return True
-    except OSError:
-        return False
-
-
-def _own_address(head: str) -> str:
-    """The address of this machine that the head is reached from."""
-    host, _, port = head.rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE) as there:
-        return str(there.getsockname()[0])
-
-
 def main() -> None:
     """See the module."""
     name, address, head, *words = sys.argv[1:]
     try:
-        succeed(name, address or _own_address(head), Lives(head))
+        succeed(name, address or own_address(head, PATIENCE), Lives(head))
     except (FabricError, OSError, grpc.RpcError) as error:
         sys.exit(f"{name} cannot join: {error}")
     from ray.scripts.scripts import main as ray

@@ -37,6 +37,11 @@ class Life:
     address: str
     port: int
 
+    @property
+    def place(self) -> str:
+        """Where its raylet listens: ``address:port``."""
+        return f"{self.address}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class ActorState:
@@ -96,7 +101,7 @@ class Lives:
 
     def running(self, life: Life) -> int:
         """How many tasks run there now, as its raylet says; calls of actors are not counted."""
-        raylet = node_manager_pb2_grpc.NodeManagerServiceStub(init_grpc_channel(f"{life.address}:{life.port}"))
+        raylet = node_manager_pb2_grpc.NodeManagerServiceStub(init_grpc_channel(life.place))
         reply: Any = raylet.GetNodeStats(node_manager_pb2.GetNodeStatsRequest(), timeout=PATIENCE)
         driver = common_pb2.WorkerType.DRIVER
         rows = [row for row in reply.core_workers_stats if row.worker_type != driver and not row.actor_id.strip(NO_ID)]

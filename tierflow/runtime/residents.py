@@ -12,7 +12,6 @@ import logging
 import os
 import pickle
 import shutil
-import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tierflow.errors import OptionError
+from tierflow.runtime.answering import answers
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.settings import ISLAND, NODE_FOLDER
 
@@ -99,8 +99,7 @@ def island_here() -> str | None:
         return None
     with suppress(OSError, ValueError):
         address = (Path(folder) / ISLAND_FILE).read_text().strip()
-        host, _, port = address.rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=KNOCK):
+        if answers(address, KNOCK):
             return address
     return None
 

@@ -60,11 +60,12 @@ def restart(record: FabricRecord, names: Sequence[str], *, drain: float, within:
     """
     head = NodeStart.read(Path(record.state) / f"{record.spec().head.name}.json")
     for name in names:
-        if name in record.supervisors and not launch.is_watched(record, name):
+        off = name in record.supervisors and not launch.is_watched(record, name)
+        if off:
             record = launch.boot(record, name)
             yield Step(name, "starting", 0)
         last = None
-        for last in _rolling(record, head, name, drain, within):
+        for last in _rolling(record, head, name, "-" if off else f"{drain:g}", within):
             yield last
         if last is None or last.what != "back":
             raise FabricError(
@@ -74,8 +75,8 @@ def restart(record: FabricRecord, names: Sequence[str], *, drain: float, within:
             )
 
 
-def _rolling(record: FabricRecord, head: NodeStart, name: str, drain: float, within: float) -> Iterator[Step]:
-    command = [sys.executable, "-m", "tierflow.runtime.rolling", str(drain), str(within), record.head, name]
+def _rolling(record: FabricRecord, head: NodeStart, name: str, drain: str, within: float) -> Iterator[Step]:
+    command = [sys.executable, "-m", "tierflow.runtime.rolling", drain, str(within), record.head, name]
     host = launch.host_of(record, head)
     with host.popen(command, env=launch.driver_environment(record), stdout=subprocess.PIPE) as process:
         try:

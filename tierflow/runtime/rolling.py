@@ -1,7 +1,8 @@
-"""Restart nodes one after the other, each only when the one before it is back with its actors.
+"""Restart one node and wait until it is back with its actors.
 
-``python -m tierflow.runtime.rolling DRAIN WITHIN NODE...`` does it from a host that reaches the head, and prints what
-`Step` holds, a JSON array a line. It is no member of the fabric, so that the head can be among the nodes.
+``python -m tierflow.runtime.rolling DRAIN WITHIN HEAD NODE`` does it from a host that reaches the head, and prints what
+`Step` holds, a JSON array a line. It is no member of the fabric, so that the node can be the head. DRAIN is "-" for a
+node that starts just now.
 """
 
 from __future__ import annotations
@@ -14,27 +15,33 @@ from dataclasses import astuple
 
 import grpc
 
+from tierflow.runtime.answering import answers
 from tierflow.runtime.lives import ActorState, Life, Lives
 from tierflow.runtime.restarting import Step
 
 __all__ = ["missing_actors", "restart"]
 
+PATIENCE = 5.0
+"""Seconds that a node may take to accept a connection."""
 POLL = 0.3
 """Seconds between two questions to the GCS."""
 
 
-def restart(lives: Lives, name: str, *, drain: float, within: float) -> Iterator[Step]:
+def restart(lives: Lives, name: str, *, drain: float | None, within: float) -> Iterator[Step]:
     """End the node's life and wait for the next; it is over with "back" or, after `within` seconds, "missing".
 
     For `drain` seconds at most it is given nothing new, and tasks that run there are waited for. The node's supervisor
-    starts it again. A node with no life in the fabric is waited for, as one that starts just now.
+    starts it again. With None for `drain` it is only waited for, as one that starts just now. A life that does not
+    answer, since its node is cut off or has no power, is left to the next one to end.
     """
-    old = set(lives.of(name))
-    actors: dict[bytes, ActorState] = {}
-    for life in old:
+    lived = lives.of(name)
+    up = {life for life in lived if answers(life.place, PATIENCE)}
+    old = set(lived) if drain is not None else set(lived) - up
+    actors = {key: actor for key, actor in lives.actors().items() if actor.node in {life.ray_id for life in old}}
+    for life in old & up:
         yield Step(name, "draining", 0)
-        running = _drained(lives, life, drain)
-        actors |= {key: actor for key, actor in lives.actors().items() if actor.node == life.ray_id}
+        running = _drained(lives, life, drain or 0.0)
+        actors = {key: actor for key, actor in lives.actors().items() if actor.node == life.ray_id}
         lives.end(life, "tierflow restart", on_purpose=True)
         yield Step(name, "away", running)
         if lost := sum(not actor.comes_back for actor in actors.values()):
@@ -76,26 +83,21 @@ def missing_actors(node: str, before: Mapping[bytes, ActorState], now: Mapping[b
 def _drained(lives: Lives, life: Life, within: float) -> int:
     """Keep new work from the node and wait for the tasks on it; how many still run when the time is over."""
     until = time.monotonic() + within
-    lives.drain(life, "tierflow restart", within + POLL)
-    while True:
-        try:
-            running = lives.running(life)
-        except grpc.RpcError:  # it is cut, or gone already
-            return 0
-        if not running or time.monotonic() >= until:
-            return running
-        time.sleep(POLL)
+    try:
+        lives.drain(life, "tierflow restart", within + POLL)
+        while (running := lives.running(life)) and time.monotonic() < until:
+            time.sleep(POLL)
+    except grpc.RpcError:  # it is cut, or gone already
+        return 0
+    return running
 
 
 def main() -> None:
     """See the module."""
-    drain, within, head, *names = sys.argv[1:]
+    drain, within, head, name = sys.argv[1:]
     lives = Lives(head)
-    for name in names:
-        for step in restart(lives, name, drain=float(drain), within=float(within)):
-            print(json.dumps(astuple(step)), flush=True)
-        if step.what == "missing":
-            sys.exit(1)
+    for step in restart(lives, name, drain=None if drain == "-" else float(drain), within=float(within)):
+        print(json.dumps(astuple(step)), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from types import FrameType
 import psutil
 
 from tierflow.errors import FabricError
+from tierflow.runtime.answering import answers
 from tierflow.runtime.heartbeat import Heartbeat, heartbeat
 from tierflow.runtime.node import NodeStart
 from tierflow.runtime.residents import ISLAND_FILE, has_residents
@@ -55,16 +55,6 @@ def backoff(first: float = 1.0, factor: float = 2.0, most: float = 30.0) -> Iter
     while True:
         yield delay
         delay = min(delay * factor, most)
-
-
-def answers(address: str) -> bool:
-    """Whether something accepts connections at ``address:port``."""
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK):
-            return True
-    except OSError:
-        return False
 
 
 class Supervisor:
@@ -132,7 +122,7 @@ class Supervisor:
         if self.start.is_head:
             return
         alone_at = time.monotonic() + ISLAND_AFTER
-        while not self.stopping.is_set() and not answers(self.start.head):
+        while not self.stopping.is_set() and not answers(self.start.head, KNOCK):
             if time.monotonic() < alone_at or not has_residents(folder):
                 self.stopping.wait(LOOK_EVERY)
                 continue
@@ -146,7 +136,7 @@ class Supervisor:
 
     def _end_island(self, over: threading.Event) -> None:
         """End the island when the head answers again, unless it is over by itself."""
-        while not answers(self.start.head):
+        while not answers(self.start.head, KNOCK):
             if over.wait(LOOK_EVERY):
                 return
         log.info("the head at %s answers again", self.start.head)
