@@ -161,8 +161,8 @@ class Liveness:
     def wakes(self) -> float:
         """When the next `Tick` is due."""
         silent = (self.heard[name] + SILENT for name in self.own.hears)
-        asks = (self.ask,) if self.ask < self.doubt else ()
-        return min((self.due, *silent, *self.fading.values(), *asks))
+        asks = [self.ask] if self.ask < self.doubt else []
+        return min([self.due, *silent, *self.fading.values(), *asks])
 
 
 def begun(me: Peer, life: int, head: str, now: float, known: Iterable[Report] = ()) -> Liveness:

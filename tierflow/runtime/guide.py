@@ -42,7 +42,7 @@ STRIDES = 8, 64
 FAST = 0.02
 """Seconds between two choices below which the next is for more calls."""
 LULL = 0.1
-"""Seconds without a call that nobody watched after which a call has the node to itself, as far as this process knows."""
+"""Seconds without a call that nobody watched after which a call has the node to itself, as far as is known here."""
 MOMENT = 0.1
 """Seconds by which what is told of a call may be later than its result."""
 OWNER_WITHIN = 2000

@@ -73,7 +73,8 @@ class Heartbeat:
             ready, _, _ = select.select([self._socket, self._ended], [], [], wait)
             if self._ended in ready:
                 return
-            for event in (*self._taken(state), Tick()):
+            events: list[Heard | Tick] = [*self._taken(state), Tick()]
+            for event in events:
                 now = time.monotonic()
                 state, actions = step(state, event, now)
                 self._do(state, actions, now)

@@ -51,7 +51,7 @@ class NodeStart:
 
     def argv(self) -> list[str]:
         """The ``ray start --block`` command (https://docs.ray.io/en/latest/cluster/cli.html#ray-start)."""
-        options = {
+        options: dict[str, object] = {
             "node-name": self.name,
             "num-cpus": f"{self.cpus:g}",
             "num-gpus": f"{self.gpus:g}",

@@ -84,7 +84,7 @@ def note(body: type, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: 
     name, namespace = context.get_actor_name() or "", context.namespace
     try:
         code = _kept_code(Path(folder))
-        resident = Resident(name, namespace, dict(options), code, cloudpickle.dumps((body, args, dict(kwargs))))
+        resident = Resident(name, namespace, dict(options), code, cloudpickle.dumps((body, args, dict(kwargs))))  # type: ignore[no-untyped-call]
         file = resident.file(Path(folder))
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, pickle.dumps(resident))
