@@ -12,6 +12,8 @@ WARM = 6.0
 
 sizes = st.lists(st.integers(1, 7), min_size=1, max_size=4)
 seeds = st.integers(0, 2**32)
+few = settings(max_examples=15)
+"""An example is up to half a minute of the life of up to 28 nodes, and takes half a second."""
 
 
 @st.composite
@@ -23,6 +25,7 @@ def cut_sites(draw: st.DrawFn) -> tuple[Sites, set[tuple[str, bool]]]:
     return sites, {(place, outward) for place in broken for outward in draw(ways)}
 
 
+@few
 @given(sizes, seeds)
 def test_nodes_that_join_are_soon_known_to_all_and_none_is_taken_for_cut(size: list[int], seed: int) -> None:
     sites = Sites(size, seed)
@@ -32,7 +35,7 @@ def test_nodes_that_join_are_soon_known_to_all_and_none_is_taken_for_cut(size: l
     assert sites.cut_views(0) == []
 
 
-@settings(max_examples=200)
+@few
 @given(cut_sites(), st.floats(0, 1))
 def test_a_cut_is_known_on_each_side_within_3_s_and_a_heal_within_2(
     drawn: tuple[Sites, set[tuple[str, bool]]], moment: float
@@ -56,6 +59,7 @@ def test_a_cut_is_known_on_each_side_within_3_s_and_a_heal_within_2(
     )
 
 
+@few
 @given(cut_sites())
 def test_a_cut_seen_from_a_node_is_never_more_than_the_truth(drawn: tuple[Sites, set[tuple[str, bool]]]) -> None:
     sites, cuts = drawn
@@ -66,6 +70,7 @@ def test_a_cut_seen_from_a_node_is_never_more_than_the_truth(drawn: tuple[Sites,
     assert [(name, at, cut - truth[name]) for name, at, cut in sites.cut_views(WARM) if not cut <= truth[name]] == []
 
 
+@few
 @given(sizes, seeds, st.floats(0.02, 0.5))
 def test_one_lost_message_of_a_link_in_a_row_is_no_cut(size: list[int], seed: int, share: float) -> None:
     sites = Sites(size, seed)
@@ -82,6 +87,7 @@ def test_one_lost_message_of_a_link_in_a_row_is_no_cut(size: list[int], seed: in
     assert sites.cut_views(WARM) == []
 
 
+@few
 @given(sizes, seeds)
 def test_an_idle_node_beats_once_a_second_in_its_site_and_one_in_each_over_the_uplink(
     size: list[int], seed: int
@@ -97,6 +103,7 @@ def test_an_idle_node_beats_once_a_second_in_its_site_and_one_in_each_over_the_u
         assert sites.sent.get(name, 0) <= 11 * most
 
 
+@few
 @given(seeds, st.integers(2, 6), st.integers(1, 6))
 def test_a_node_that_starts_anew_is_the_same_node_in_a_later_life(seed: int, hub: int, other: int) -> None:
     sites = Sites([hub, other], seed)
