@@ -33,6 +33,9 @@ STEADY = 60.0
 STOP_WITHIN = 10.0
 """How long (s) Ray gets to end by itself before it is killed."""
 
+LOOK_EVERY = 2.0
+"""Seconds between two looks at whether the raylet runs."""
+
 log = logging.getLogger("tierflow.node")
 
 
@@ -114,10 +117,18 @@ class Supervisor:
                     joined = True
                     log.info("%s joined the fabric at %s", self.start.name, self.start.head)
                     family.note()
+                    threading.Thread(target=self._end_with_raylet, args=(self._child, family), daemon=True).start()
                     if self.start.is_head:
                         self._start_registry()
         family.end()
         return joined
+
+    def _end_with_raylet(self, child: subprocess.Popen[str], family: _Family) -> None:
+        """End ``ray start`` once its raylet has ended: it stays where the head told the raylet to end."""
+        while child.poll() is None and family.has_raylet():
+            time.sleep(LOOK_EVERY)
+        if child.poll() is None:
+            child.terminate()
 
     def _start_registry(self) -> None:
         """Start the registry, beside this process: it takes seconds, in which the node's output is to be read."""
@@ -153,6 +164,10 @@ class _Family:
         except psutil.NoSuchProcess:
             return
 
+    def has_raylet(self) -> bool:
+        """Whether the raylet among what was noted runs."""
+        return any(member.is_running() and _name(member) == "raylet" for member in self._members)
+
     def end(self) -> None:
         for member in self._members:
             with suppress(psutil.NoSuchProcess):
@@ -161,6 +176,14 @@ class _Family:
         for member in alive:
             with suppress(psutil.NoSuchProcess):
                 member.kill()
+
+
+def _name(process: psutil.Process) -> str:
+    """The name of a process; empty where it has ended."""
+    try:
+        return "" if process.status() == psutil.STATUS_ZOMBIE else process.name()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def main() -> None:
