@@ -17,9 +17,9 @@ import pytest
 
 from tierflow.errors import FabricError, TrustError
 from tierflow.runtime.door import DOOR_PORT, Door
+from tierflow.runtime.entry import enter, read_join_token
 from tierflow.runtime.grants import Grants
 from tierflow.runtime.keys import Keys
-from tierflow.runtime.knock import enter, read_join_token
 from tierflow.runtime.settings import make_token
 from tierflow.topology import parse
 from tierflow.trust import STARTED, Claim, JoinToken, facts

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.door import DOOR_PORT
+from tierflow.runtime.entry import enter, read_join_token
 from tierflow.runtime.grants import Grants
-from tierflow.runtime.knock import enter, read_join_token
 from tierflow.runtime.node import NodeStart
 from tierflow.runtime.record import FabricRecord, make_private, ray_folder
 from tierflow.runtime.settings import child_environment

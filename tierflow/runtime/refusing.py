@@ -1,8 +1,8 @@
 """The registry's doorkeeper: which members are what they were given, and the end of those that are not.
 
 Whoever holds Ray's token (and, with TLS, a certificate of the fabric) can make Ray take a node under any labels. So
-each look at the members holds them against what was granted. A node that fails is told to end by Ray itself, which
-also marks it dead for everybody: no call is placed there from then on.
+each look at the members holds them against what was granted. The raylet of a node that fails is told to end, which
+takes it off the members for everybody: no call is placed there from then on.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ ISLAND_AFTER = 10.0
 """How long (s) the head may be away before a node with residents starts them without it: a head restarts in as long."""
 
 LOOK_EVERY = 2.0
-"""Seconds between two looks at whether the head answers."""
+"""Seconds between two looks at whether the head answers, or the raylet still runs."""
 
 KNOCK = 3.0
 """How long (s) the head may take to accept a connection."""
@@ -172,11 +172,19 @@ class Supervisor:
                     family.note()
                     if ISLAND not in environment:
                         beats = heartbeat(start, environment)
+                    threading.Thread(target=self._end_with_raylet, args=(self._child, family), daemon=True).start()
                     self._go_on(start, environment)
         if beats is not None:
             beats.stop()
         family.end()
         return joined
+
+    def _end_with_raylet(self, child: subprocess.Popen[str], family: _Family) -> None:
+        """End ``ray start`` once its raylet has ended: it stays where the head told the raylet to end."""
+        while child.poll() is None and family.has_raylet():
+            time.sleep(LOOK_EVERY)
+        if child.poll() is None:
+            child.terminate()
 
     def _go_on(self, start: NodeStart, environment: dict[str, str]) -> None:
         """Start what belongs on a node that is up, beside this process: it takes seconds, and Ray's output is read."""
@@ -223,12 +231,24 @@ class _Family:
         except psutil.NoSuchProcess:
             return
 
+    def has_raylet(self) -> bool:
+        """Whether the raylet among what was noted runs."""
+        return any(member.is_running() and _name(member) == "raylet" for member in self._members)
+
     def end(self) -> None:
         """Ray has had its time to end them; what is left would be in the way of the next life."""
         for member in self._members:
             with suppress(psutil.NoSuchProcess):
                 member.kill()
         psutil.wait_procs(self._members, timeout=STOP_WITHIN)
+
+
+def _name(process: psutil.Process) -> str:
+    """The name of a process; empty where it has ended."""
+    try:
+        return "" if process.status() == psutil.STATUS_ZOMBIE else process.name()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def main() -> None:
