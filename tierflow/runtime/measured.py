@@ -68,7 +68,7 @@ class Measurements:
         return conditions.changed(nodes, links)
 
 
-def _values(row: Mapping[str, Any]) -> dict[str, Value]:
+def _values(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         word: Value(float(known["value"]), float(known["deviation"]), Source[known["source"].upper()])
         for word, known in row.items()

@@ -81,10 +81,11 @@ def note(body: type, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: 
                 "let it find other actors by ray.get_actor(name)",
             )
     context = ray.get_runtime_context()
-    name, namespace = context.get_actor_name() or "", context.namespace
+    name, namespace = context.get_actor_name() or "", options.get("namespace") or context.namespace  # the job's
     try:
         code = _kept_code(Path(folder))
-        resident = Resident(name, namespace, dict(options), code, cloudpickle.dumps((body, args, dict(kwargs))))
+        pickled = cloudpickle.dumps((body, args, dict(kwargs)))  # type: ignore[no-untyped-call]
+        resident = Resident(name, namespace, dict(options), code, pickled)
         file = resident.file(Path(folder))
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, pickle.dumps(resident))
