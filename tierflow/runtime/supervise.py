@@ -213,7 +213,7 @@ class _Family:
         for member in self._members:
             with suppress(psutil.NoSuchProcess):
                 member.kill()
-        psutil.wait_procs(self._members, timeout=STOP_WITHIN)
+        psutil.wait_procs(self._members - {self._root}, timeout=STOP_WITHIN)
 
 
 def main() -> None:
