@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pickle
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
-from tierflow.runtime.residents import ISLAND_FILE, Resident, has_residents, island_here, note, residents
+from tierflow.runtime.residents import ISLAND_FILE, Resident, has_residents, island_here, kept_code, note, residents
 from tierflow.runtime.settings import NODE_FOLDER
 
 
@@ -53,3 +54,17 @@ def test_an_island_is_joined_only_while_it_answers(tmp_path: Path, monkeypatch: 
 def test_outside_a_fabric_nothing_is_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(NODE_FOLDER, raising=False)
     note(object, {}, (), {})
+
+
+def test_what_ray_unpacked_for_a_job_is_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked = tmp_path / "session" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    unpacked.mkdir(parents=True)
+    (unpacked / "model.py").write_text("first = 1")
+    monkeypatch.setattr(sys, "path", ["/usr/lib", str(unpacked)])
+    node = tmp_path / "node"
+    copy = node / "code" / "_ray_pkg_1"
+    assert kept_code(node) == (str(copy),)
+    (unpacked / "model.py").write_text("second = 2")
+    assert kept_code(node) == (str(copy),)
+    assert [path.name for path in copy.parent.iterdir()] == ["_ray_pkg_1"]
+    assert (copy / "model.py").read_text() == "first = 1"

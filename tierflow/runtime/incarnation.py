@@ -53,7 +53,7 @@ def main() -> None:
     from ray.scripts.scripts import main as ray
 
     sys.argv = ["ray", *words]
-    sys.exit(ray())
+    sys.exit(ray())  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

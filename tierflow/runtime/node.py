@@ -64,8 +64,7 @@ class NodeStart:
         }
         if self.is_head:
             options |= {"port": self.head.rpartition(":")[2], "dashboard-host": "127.0.0.1"}
-            shown = {"dashboard-port": self.dashboard, "include-dashboard": "true"}
-            options |= shown if self.dashboard else {"include-dashboard": "false"}
+            options |= {"dashboard-port": self.dashboard or "", "include-dashboard": json.dumps(self.dashboard > 0)}
         else:
             options |= {"address": self.head}
         flags = [f"--{name}={value}" for name, value in options.items() if value != ""]

@@ -25,7 +25,7 @@ from tierflow.runtime.answering import answers
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.settings import ISLAND, NODE_FOLDER
 
-__all__ = ["ISLAND_FILE", "Resident", "has_residents", "island_here", "note", "residents"]
+__all__ = ["ISLAND_FILE", "Resident", "has_residents", "island_here", "kept_code", "note", "residents"]
 
 log = logging.getLogger("tierflow.node")
 
@@ -81,10 +81,11 @@ def note(body: type, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: 
                 "let it find other actors by ray.get_actor(name)",
             )
     context = ray.get_runtime_context()
-    name, namespace = context.get_actor_name() or "", context.namespace
+    name, namespace = context.get_actor_name() or "", options.get("namespace") or context.namespace  # the job's
     try:
-        code = _kept_code(Path(folder))
-        resident = Resident(name, namespace, dict(options), code, cloudpickle.dumps((body, args, dict(kwargs))))  # type: ignore[no-untyped-call]
+        code = kept_code(Path(folder))
+        pickled = cloudpickle.dumps((body, args, dict(kwargs)))  # type: ignore[no-untyped-call]
+        resident = Resident(name, namespace, dict(options), code, pickled)
         file = resident.file(Path(folder))
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, pickle.dumps(resident))
@@ -117,8 +118,12 @@ def residents(folder: Path) -> list[Resident]:
     return found
 
 
-def _kept_code(folder: Path) -> tuple[str, ...]:
-    """A copy of the job's own folder, which Ray keeps only as long as it likes; and where else its modules are."""
+def kept_code(folder: Path) -> tuple[str, ...]:
+    """Copies, in the node's folder, of the folders that Ray unpacked for this job and keeps only as long as it likes.
+
+    Raises:
+        OSError: they cannot be copied.
+    """
     kept = []
     for entry in sys.path:
         path = Path(entry)

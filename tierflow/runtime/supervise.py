@@ -72,6 +72,7 @@ class Supervisor:
         self.stopping = threading.Event()
         self.last_words: deque[str] = deque(maxlen=40)
         self._child: subprocess.Popen[str] | None = None
+        self._family: _Family | None = None
 
     def run(self, *, first_must_succeed: bool) -> None:
         """Run until ``stop``; returns when the node has ended for good.
@@ -135,13 +136,17 @@ class Supervisor:
             self.stopping.wait(LOOK_EVERY)
 
     def _end_island(self, over: threading.Event) -> None:
-        """End the island when the head answers again, unless it is over by itself."""
+        """End the island when the head answers again, unless it is over by itself.
+
+        At once, as a loss of power would: Ray takes half a minute to end in order, which the fabric would wait for.
+        """
         while not answers(self.start.head, KNOCK):
             if over.wait(LOOK_EVERY):
                 return
         log.info("the head at %s answers again", self.start.head)
-        if self._child is not None and not over.is_set():
-            self._child.terminate()
+        if self._family is not None and not over.is_set():
+            self._family.note()
+            self._family.end()
 
     def _run_once(self, start: NodeStart, environment: dict[str, str]) -> bool:
         """One life of the node, or of its island; true if its Ray came up."""
@@ -161,7 +166,7 @@ class Supervisor:
         ) as self._child:
             if self.stopping.is_set():
                 self._child.terminate()
-            family = _Family(self._child.pid)
+            family = self._family = _Family(self._child.pid)
             assert self._child.stdout is not None
             for line in self._child.stdout:
                 self.last_words.append(line.rstrip())
@@ -223,7 +228,7 @@ class _Family:
 
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
-        self._members: set[psutil.Process] = set()
+        self._members = {self._root}
 
     def note(self) -> None:
         try:
@@ -240,7 +245,7 @@ class _Family:
         for member in self._members:
             with suppress(psutil.NoSuchProcess):
                 member.kill()
-        psutil.wait_procs(self._members, timeout=STOP_WITHIN)
+        psutil.wait_procs(self._members - {self._root}, timeout=STOP_WITHIN)
 
 
 def _name(process: psutil.Process) -> str:
