@@ -23,6 +23,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 FRONT_PAGE = [
     "Actor",
+    "Cut",
     "FabricError",
     "Member",
     "NoPlacement",

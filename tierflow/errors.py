@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "ClusterFileError",
+    "Cut",
     "FabricError",
     "MeasureError",
     "NoPlacement",
@@ -108,6 +109,17 @@ class NoPlacement(TierflowError):
         )
         mend = f"\n{self.mend}" if self.mend else ""
         return f"no node can run {self.name}, which asks for {self.asked}:\n{rows}{mend}"
+
+
+class Cut(TierflowError):
+    """What a call needs is cut off from here: `nodes` are out of reach since the second `since` (since 1970)."""
+
+    def __init__(self, name: str, nodes: tuple[str, ...], since: float, lasted: float, mend: str) -> None:
+        super().__init__(name, nodes, since, lasted, mend)
+        self.name, self.nodes, self.since, self.lasted, self.mend = name, nodes, since, lasted, mend
+
+    def __str__(self) -> str:
+        return f"{self.name} needs {' or '.join(self.nodes)}, cut off from here for {self.lasted:.1f} s; {self.mend}"
 
 
 class PayloadError(TierflowError, ValueError):

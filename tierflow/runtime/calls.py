@@ -55,6 +55,7 @@ class RayFabric:
 
         Raises:
             NoPlacement: no node can run it.
+            Cut: the nodes that could are cut off from here.
             FabricError: this process is in no fabric and finds none.
         """
         ready = work.ready
@@ -75,9 +76,14 @@ class RayFabric:
         return node(start, work.body, args, kwargs, options_of(work))
 
     def get(self, refs: Any, *, timeout: float | None = None) -> Any:
-        """`ray.get`."""
+        """`ray.get`, which does not wait for what is cut off.
+
+        Raises:
+            Cut: it is on its way to, or at, a node that is.
+        """
         self._join()
-        if self._guide is not None and isinstance(refs, ray.ObjectRef):
+        all_ = refs if isinstance(refs, list) else [refs]
+        if self._guide is not None and all_ and all(isinstance(ref, ray.ObjectRef) for ref in all_):
             return self._guide.get(refs, timeout)
         return ray.get(refs, timeout=timeout)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from time import monotonic, sleep
@@ -16,13 +17,13 @@ from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.asking import (
     INLINE_TEXT,
-    chosen,
     error_words,
     inputs,
     kept,
     next_best,
     refusals,
 )
+from tierflow.runtime.cuts import Cuts
 from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import made_ready
@@ -54,6 +55,7 @@ class Guide:
         self.placing, self._sharing, self._program = sharing.placing, sharing, program
         self._names: dict[str, str] = {}
         self._members: dict[str, Member] = {}
+        self._cuts = Cuts(self.placing, lambda: tuple(self._members.values()))
         self.meet(members)
 
     @classmethod
@@ -85,12 +87,16 @@ class Guide:
         """Submit the call to the node that is chosen for it.
 
         Raises:
+            Cut: the nodes that could run it are cut off from here.
             NoPlacement: no node can keep what the policy asks.
         """
         small = not kwargs and all(_is_small(value) for value in args)
-        if ready.skip > 0 and small and self._same_program(ready):
+        reach = self._cuts.look()
+        if ready.skip > 0 and small and ready.reach is reach and self._same_program(ready):
             ready.skip -= 1
-            return ready.start(*args)
+            ref = ready.start(*args)
+            self._submitted(ref, ready.node, work, ready, args, kwargs)
+            return ref
         began = monotonic()
         policy = self._policy(work, ready)
         values = (*args, *kwargs.values())
@@ -100,7 +106,7 @@ class Guide:
         if policy.accuracy is not None and ready.rivals is not work.variants:
             ready.refused, ready.rivals = refusals(work, tuple(self._members.values()), self.nodes), work.variants
         awaits = any(isinstance(value, ray.ObjectRef) and self.placing.awaits(value.binary()) for value in values)
-        doer, call, choice = chosen(self.placing, work, policy, given, ready.refused)
+        doer, call, choice = self._cuts.chosen(work, policy, given, ready.refused)
         self._sharing.wake()
         observed = doer.observed is not None
         start = self._way(doer, choice, observed=observed)
@@ -115,22 +121,35 @@ class Guide:
             ready.start = self._way(doer, choice, observed=False)
             stride = ready.stride * 2 if began - ready.last < FAST else ready.stride // 2
             ready.stride, ready.last = min(max(stride, STRIDES[0]), STRIDES[1]), began
-            ready.skip = ready.stride - 1
+            ready.skip, ready.node, ready.reach = ready.stride - 1, choice.node, reach
         ref, told = start(*args, **kwargs)
         key = ref.binary()
         stands_for = ready.skip + 1 if brief else 1
         flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, tells=not awaits)
         told._on_completed(lambda value: self._ended(flight, value))
+        self._submitted(ref, choice.node, work, ready, args, kwargs)
         return ref
 
-    def get(self, ref: Any, timeout: float | None) -> Any:
-        """`ray.get`, which says something of the link if the value was elsewhere."""
-        key = ref.binary()
-        if self.placing.known(key) is None:
-            return ray.get(ref, timeout=timeout)
+    def _submitted(self, ref: Any, node: str, work: Work, ready: Ready, args: Any, kwargs: Any) -> None:
+        """Take note of a task; it may be submitted again if its node is cut off, unless its `max_retries` are 0."""
+        if isinstance(ref, ray.ObjectRef):
+            policy = self._policy(work, ready)
+            again = work.options.get("max_retries") != 0 and policy.on_cut in (None, "local")
+            if policy.on_cut != "queue":
+                start = functools.partial(self.start, work, ready, args, kwargs) if again else None
+                self._cuts.submitted(ref, node, work.request.title, start)
+
+    def get(self, refs: Any, timeout: float | None) -> Any:
+        """`ray.get`, but not of what is cut off; it says something of the link if the value was elsewhere.
+
+        Raises:
+            Cut: a call is on its way to a node that is cut off.
+        """
+        key = refs.binary() if isinstance(refs, ray.ObjectRef) else b""
         began = monotonic()
-        value = ray.get(ref, timeout=timeout)
-        self.placing.fetched(key, began, monotonic())
+        value = self._cuts.get(refs, timeout)
+        if self.placing.known(key) is not None:
+            self.placing.fetched(key, began, monotonic())
         return value
 
     def explain(self, ref: Any) -> Explanation | None:

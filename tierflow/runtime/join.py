@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
 
 from tierflow.runtime.node import NodeStart
-from tierflow.runtime.record import FabricRecord
-from tierflow.runtime.settings import child_environment, ray_environment, read_token
+from tierflow.runtime.record import FabricRecord, state_folder
+from tierflow.runtime.settings import FABRIC, child_environment, ray_environment, read_token
 from tierflow.runtime.supervise import Supervisor
 from tierflow.topology import NodeSpec
 from tierflow.units import show_size
 
 __all__ = ["join_command", "systemd_unit", "watch"]
+
+
+JOINED = "joined"
+"""Stands for the fabric in the folders of a machine that joined one: its name is known to the head only."""
 
 
 def watch(start: NodeStart, token: Path) -> Supervisor:
@@ -23,7 +28,8 @@ def watch(start: NodeStart, token: Path) -> Supervisor:
         FabricError: the token cannot be read.
     """
     read_token(token)
-    return Supervisor(start, child_environment(ray_environment(token)))
+    state = os.environ.get(FABRIC) or str(state_folder(JOINED))
+    return Supervisor(start, child_environment(ray_environment(token) | {FABRIC: state}))
 
 
 def join_command(record: FabricRecord, node: NodeSpec) -> str:

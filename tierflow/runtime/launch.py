@@ -21,6 +21,7 @@ from tierflow.runtime.hosts import Host, LocalHost, local_hosts
 from tierflow.runtime.node import HEAD_PORT, JOB_PORT, RIG_OBJECT_STORE, NodeStart
 from tierflow.runtime.record import REGISTRY_UP, FabricRecord, ray_folder, records, state_folder
 from tierflow.runtime.settings import FABRIC, RIG, child_environment, make_token, ray_environment
+from tierflow.runtime.tcp import kernel_can
 from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
 
 __all__ = ["Progress", "clean", "down", "driver_environment", "link_traffic", "up"]
@@ -132,7 +133,8 @@ def _start(spec: ClusterSpec, draft: FabricRecord, port: int, deadline: float, p
 
 def _own_environment(record: FabricRecord) -> dict[str, str]:
     rig = {RIG: str(record.rig)} if record.hosts == "rig" else {}
-    return ray_environment(record.token) | {FABRIC: record.state} | rig
+    patient = kernel_can() if record.hosts == "rig" else None
+    return ray_environment(record.token, patient=patient) | {FABRIC: record.state} | rig
 
 
 def _make_hosts(spec: ClusterSpec, state: Path, progress: Progress) -> tuple[Rig | None, Mapping[str, Host]]:

@@ -14,7 +14,7 @@ from tierflow.runtime.dashboard import Dashboard
 from tierflow.runtime.settings import read_token
 from tierflow.topology import ClusterSpec, load
 
-__all__ = ["REGISTRY_UP", "FabricRecord", "find", "ray_folder", "records", "rig_folders", "state_folder"]
+__all__ = ["REGISTRY_UP", "FabricRecord", "find", "node_folder", "ray_folder", "records", "rig_folders", "state_folder"]
 
 
 RECORD = "fabric.json"
@@ -78,6 +78,11 @@ def root_folder() -> Path:
 def state_folder(name: str) -> Path:
     """The state of the fabric called ``name``."""
     return root_folder() / name
+
+
+def node_folder(state: Path, node: str) -> Path:
+    """Where what one node keeps for itself is, in a fabric's state: on the rig all nodes share the disk."""
+    return state / "nodes" / node
 
 
 def ray_folder(name: str, node: str) -> Path:

@@ -22,7 +22,10 @@ from types import FrameType
 import psutil
 
 from tierflow.errors import FabricError
+from tierflow.runtime.heartbeat import Heartbeat, heartbeat
 from tierflow.runtime.node import NodeStart
+from tierflow.runtime.settings import RIG
+from tierflow.runtime.tcp import ADVICE, is_tuned, tune
 
 __all__ = ["Supervisor", "backoff"]
 
@@ -59,6 +62,11 @@ class Supervisor:
         Raises:
             FabricError: the token was refused, or ``first_must_succeed`` and the first start failed.
         """
+        if RIG in self.environment:  # the rig's hosts are ours to tune
+            with suppress(OSError):
+                tune()
+        if not is_tuned():
+            log.warning("after a cut it may be half a minute until calls go through; to mend that: %s", ADVICE)
         delays = backoff()
         first = first_must_succeed
         while not self.stopping.is_set():
@@ -85,6 +93,7 @@ class Supervisor:
     def _run_once(self) -> bool:
         """One life of the node; true if it became a member of the fabric."""
         joined = False
+        beats: Heartbeat | None = None
         with subprocess.Popen(
             self.start.argv(),
             env=self.environment,
@@ -105,8 +114,11 @@ class Supervisor:
                     joined = True
                     log.info("%s joined the fabric at %s", self.start.name, self.start.head)
                     family.note()
+                    beats = heartbeat(self.start, self.environment)
                     if self.start.is_head:
                         self._start_registry()
+        if beats is not None:
+            beats.stop()
         family.end()
         return joined
 

@@ -30,6 +30,7 @@ class Ready:
         stride: how many calls that choice was for, where they are brief; `last`: when (monotonic seconds).
         calls: for how many calls a node was chosen.
         policy: what its calls keep, and the default that this was made with.
+        node: where the last call went, and reach: who was cut off then.
     """
 
     start: Callable[..., Any]
@@ -44,6 +45,8 @@ class Ready:
     last: float = 0.0
     calls: int = 0
     policy: tuple[Policy, Policy] | None = None
+    node: str = ""
+    reach: Any = None
 
 
 @dataclass(eq=False, slots=True)

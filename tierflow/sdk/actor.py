@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tierflow.runtime.handles import FlowNode, Handle
-    from tierflow.topology import Metric, Stay
+    from tierflow.topology import Metric, OnCut, Stay
 
 __all__ = ["Actor", "actor"]
 
@@ -132,6 +132,7 @@ def actor(
     order: str | tuple[str, ...] | list[str] | None = None,
     accuracy: float | None = None,
     margin: float | None = None,
+    on_cut: OnCut | None = None,
     name: str | None = None,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
@@ -149,7 +150,8 @@ def actor(kind: Any = None, /, **options: Any) -> Any:
             bytes, or a weight for each), `order` (tiers, the best first), and what one call must keep: `deadline`
             ("50 ms"), `max_bytes` ("1 MB"), `budget` (dollars), `energy` ("2 J"), `stay` ("device" or "site": what
             its inputs may not leave), `margin` (standard deviations to stay clear of those
-            bounds).
+            bounds). `on_cut` ("fail", "queue" or "local") says what becomes of making one where all nodes that it may
+            live on are cut off; see `task`.
             What is not said here or with `.options()` is as `init` and the cluster file say. All others are Ray's, by
             Ray's names and with Ray's meaning: `name` (for `ray.get_actor`), `num_cpus`, `max_restarts`,
             `max_concurrency`, `lifetime`, `get_if_exists`...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -192,6 +192,14 @@ class Conditions:
         if all(column is getattr(self, name) for name, column in new.items()):
             return self
         return replace(self, version=version, **new)
+
+    def without(self, cut: Collection[str]) -> Conditions:
+        """The next version, in which these nodes and their links are out of reach and all others are not."""
+        nodes = {name: NodeChange(alive=name not in cut) for name in self.fixed.nodes}
+        links = {
+            link.name: LinkChange(up=link.source not in cut and link.target not in cut) for link in self.topology.links
+        }
+        return self.changed(nodes, links)
 
     def on(self, topology: Topology, kind: Callable[[NodeSpec], str] | None = None) -> Conditions:
         """The next version on another topology: nodes and links that it also has keep what was measured."""
