@@ -117,9 +117,7 @@ class Answered:
 Event: TypeAlias = Tried | Kept | Refused | Applied | Left | Published | Followed | Called | Answered
 History: TypeAlias = list[Event]
 
-_KINDS = {
-    kind.__name__: kind for kind in (Tried, Kept, Refused, Applied, Left, Published, Followed, Called, Answered)
-}
+_KINDS = {kind.__name__: kind for kind in (Tried, Kept, Refused, Applied, Left, Published, Followed, Called, Answered)}
 
 
 def tell(descriptor: int, event: Event) -> None:

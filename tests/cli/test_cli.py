@@ -65,3 +65,10 @@ def test_the_help_lists_every_command(tmp_path: Path) -> None:
     shown = tierflow("--help", state=tmp_path).stdout
     for command in ("check", "up", "status", "down", "join", "explain", "submit", "run", "rig"):
         assert command in shown
+
+
+def test_restart_takes_nodes_or_all_and_not_both(tmp_path: Path) -> None:
+    for words in ((), ("gw-1", "--all")):
+        shown = tierflow("restart", *words, state=tmp_path)
+        assert shown.returncode == 1
+        assert "restart takes nodes or --all; name the nodes, or say --all" in shown.stderr

@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("up")(fabric.up)
 app.command("status")(fabric.status)
+app.command("restart")(fabric.restart)
 app.command("down")(fabric.down)
 app.command("join")(fabric.join)
 app.command("explain")(explain.explain)

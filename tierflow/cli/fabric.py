@@ -14,7 +14,8 @@ import typer
 from rich.table import Table
 
 from tierflow.cli.screen import out, say, table
-from tierflow.runtime import launch
+from tierflow.errors import FabricError
+from tierflow.runtime import launch, restarting
 from tierflow.runtime.join import join_command, systemd_unit, watch
 from tierflow.runtime.measured import Measurements
 from tierflow.runtime.node import JOB_PORT, NodeStart
@@ -23,7 +24,7 @@ from tierflow.runtime.status import NodeStatus, node_statuses
 from tierflow.topology import ClusterSpec, Link, Topology, load
 from tierflow.units import show_bytes, show_duration, show_rate, show_size, size
 
-__all__ = ["down", "join", "start", "status", "up"]
+__all__ = ["down", "join", "restart", "start", "status", "up"]
 
 START_WITHIN = 180.0
 
@@ -93,6 +94,37 @@ def down(
         with say.status(f"taking {record.name} down"):
             launch.down(record)
         out.print(f"the fabric {record.name} is down")
+
+
+def restart(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NODE]...", help="Nodes, in this order.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every node, the head last.")] = False,
+    drain: Annotated[float, typer.Option(help="Wait so long (s) for tasks that run on a node.")] = 10.0,
+    timeout: Annotated[float, typer.Option(help="How long a node may be away, in seconds.")] = START_WITHIN,
+    fabric: FabricName = None,
+) -> None:
+    """Restart nodes one by one while the others go on, each when the one before it is back with its actors.
+
+    A node of this machine that lost its supervisor (a host of the rig that lost its power) is started.
+    """
+    if bool(names) == every:
+        raise FabricError("restart takes nodes or --all", "name the nodes, or say --all")
+    record = find(fabric)
+    with say.status("restarting") as spinner:
+        for step in restarting.restart(record, names or restarting.in_order(record), drain=drain, within=timeout):
+            spinner.update(f"{step.node}: {step.what}")
+            out.print(f"{step.node}: {_SAID[step.what].format(step.number, step.after)}", highlight=False)
+
+
+_SAID = {
+    "starting": "its supervisor was gone; starting it",
+    "draining": "given nothing new",
+    "away": "ended, with {0} tasks still running",
+    "lost": "{0} of its actors do not come back: their max_restarts is 0",
+    "joined": "a member again after {1:.1f} s",
+    "back": "back after {1:.1f} s, with {0} actors",
+    "missing": "not back after {1:.1f} s",
+}
 
 
 def join(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
@@ -18,8 +17,10 @@ from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.asking import can_choose, kept, refusals
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide
+from tierflow.runtime.knock import own_address
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
-from tierflow.runtime.settings import RIG
+from tierflow.runtime.residents import island_here
+from tierflow.runtime.settings import ISLAND, RIG
 from tierflow.runtime.starters import made_ready, options_of
 from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
@@ -32,6 +33,9 @@ AGAIN = 30.0
 """Seconds after which a registry that was not there is looked for again."""
 KNOCK = 10.0
 """Seconds that the head may take to accept a connection."""
+
+_IN_AN_ISLAND = frozenset({"stay", "order", "weights"})
+"""What any call keeps in an island, which is one node: there is nothing to choose, and nothing leaves."""
 
 
 class RayFabric:
@@ -157,6 +161,8 @@ class RayFabric:
         """Where nobody predicts, a policy would be passed over in silence, `stay` too: that is an error."""
         if self._guide is None:
             asks = work.policy.over(self._policy()).asks
+            if asks and (ISLAND in os.environ or island_here() == ray.get_runtime_context().gcs_address):
+                asks -= _IN_AN_ISLAND
             if asks:
                 raise FabricError(
                     f"{work.request.title} has a policy ({', '.join(sorted(asks))}), and this cluster has no registry "
@@ -200,7 +206,7 @@ def connect(address: str | None = None, **options: Any) -> None:
     Raises:
         FabricError: there is none, or it does not let this process in.
     """
-    address = address or os.environ.get("RAY_ADDRESS") or "auto"
+    address = address or island_here() or os.environ.get("RAY_ADDRESS") or "auto"
     try:
         own = _knock(address)
         if RIG in os.environ:
@@ -222,8 +228,7 @@ def _knock(address: str) -> str | None:
 
     Raises `OSError`.
     """
-    host, colon, port = address.rpartition(":")
+    _, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or "://" in address:
         return None
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK) as there:
-        return str(there.getsockname()[0])
+    return own_address(address, KNOCK)

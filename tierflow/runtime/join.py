@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from tierflow.runtime.node import NodeStart
-from tierflow.runtime.record import FabricRecord, state_folder
-from tierflow.runtime.settings import FABRIC, child_environment, ray_environment, read_token
+from tierflow.runtime.record import FabricRecord, node_folder, state_folder
+from tierflow.runtime.settings import FABRIC, NODE_FOLDER, child_environment, ray_environment, read_token
 from tierflow.runtime.supervise import Supervisor
 from tierflow.topology import NodeSpec
 from tierflow.units import show_size
@@ -28,8 +28,9 @@ def watch(start: NodeStart, token: Path) -> Supervisor:
         FabricError: the token cannot be read.
     """
     read_token(token)
-    state = os.environ.get(FABRIC) or str(state_folder(JOINED))
-    return Supervisor(start, child_environment(ray_environment(token) | {FABRIC: state}))
+    state = Path(os.environ.get(FABRIC) or state_folder(JOINED))
+    own = {FABRIC: str(state), NODE_FOLDER: str(node_folder(state, start.name))}
+    return Supervisor(start, child_environment(ray_environment(token) | own))
 
 
 def join_command(record: FabricRecord, node: NodeSpec) -> str:

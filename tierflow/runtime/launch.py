@@ -19,12 +19,30 @@ from tierflow.errors import FabricError
 from tierflow.rig import LinkControl, Rig, sweep
 from tierflow.runtime.hosts import Host, LocalHost, local_hosts
 from tierflow.runtime.node import HEAD_PORT, JOB_PORT, RIG_OBJECT_STORE, NodeStart
-from tierflow.runtime.record import REGISTRY_UP, FabricRecord, ray_folder, records, state_folder
-from tierflow.runtime.settings import FABRIC, RIG, child_environment, make_token, ray_environment
+from tierflow.runtime.record import REGISTRY_UP, FabricRecord, node_folder, ray_folder, records, state_folder
+from tierflow.runtime.settings import (
+    FABRIC,
+    NODE_FOLDER,
+    RIG,
+    child_environment,
+    head_environment,
+    make_token,
+    ray_environment,
+)
 from tierflow.runtime.tcp import kernel_can
 from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
 
-__all__ = ["Progress", "clean", "down", "driver_environment", "link_traffic", "up"]
+__all__ = [
+    "Progress",
+    "boot",
+    "clean",
+    "down",
+    "driver_environment",
+    "host_of",
+    "is_watched",
+    "link_traffic",
+    "up",
+]
 
 Progress = Callable[[str, str], None]
 """Called with a node's name (or the fabric's) and what is happening to it."""
@@ -78,6 +96,37 @@ def down(record: FabricRecord) -> None:
     clean(record.name)
 
 
+def boot(record: FabricRecord, name: str) -> FabricRecord:
+    """Start a node of this machine again whose supervisor is gone, as a service manager does when a machine starts.
+
+    Returns at once: the node is a member some seconds later.
+
+    Raises:
+        FabricError: there is no such node on this machine, or it is watched already.
+    """
+    if name not in record.supervisors:
+        here = ", ".join(record.supervisors)
+        raise FabricError(f"no node {name!r} of the fabric {record.name} is on this machine", f"here are: {here}")
+    if is_watched(record, name):
+        raise FabricError(f"the node {name} is being watched, and comes back by itself", "see `tierflow status`")
+    state = Path(record.state)
+    start = NodeStart.read(state / f"{name}.json")
+    pid = _supervise(start, host_of(record, start), state, child_environment(_own_environment(record)))
+    again = replace(record, supervisors={**record.supervisors, name: pid})
+    again.save()
+    return again
+
+
+def is_watched(record: FabricRecord, name: str) -> bool:
+    """Whether the supervisor of a node of this machine runs."""
+    return _is_running(record.supervisors[name])
+
+
+def host_of(record: FabricRecord, start: NodeStart) -> Host:
+    """Where a node of this machine runs."""
+    return Rig.attach(record.rig).hosts[start.name] if record.hosts == "rig" else LocalHost(start.name, start.address)
+
+
 def link_traffic(record: FabricRecord) -> dict[str, dict[str, int]]:
     """Bytes, packets and dropped packets of each directed link since the start; empty where no rig shapes the links."""
     if record.hosts != "rig":
@@ -99,6 +148,7 @@ def clean(name: str) -> None:
     if folders.exists():
         for folder in folders.read_text().splitlines():
             shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(f"{folder}i", ignore_errors=True)  # of its island
     shutil.rmtree(state, ignore_errors=True)
     for empty in (state.parent / "ray", state.parent):
         with suppress(OSError):  # not empty: another fabric is in it
@@ -184,6 +234,9 @@ def _node_starts(spec: ClusterSpec, hosts: Mapping[str, Host], port: int) -> dic
 
 
 def _supervise(start: NodeStart, host: Host, state: Path, environment: Mapping[str, str]) -> int:
+    environment = {**environment, NODE_FOLDER: str(node_folder(state, start.name))}
+    if start.is_head:
+        environment = {**environment, **head_environment(state / "gcs")}
     Path(start.folder).mkdir(parents=True, exist_ok=True)
     file = start.save(state / f"{start.name}.json")
     with (state / f"{start.name}.log").open("ab") as log:

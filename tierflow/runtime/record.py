@@ -90,6 +90,11 @@ def ray_folder(name: str, node: str) -> Path:
     return root_folder() / "ray" / f"{zlib.crc32(f'{name}/{node}'.encode()):08x}"
 
 
+def node_folder(state: Path, node: str) -> Path:
+    """What a node keeps on its own disk, so that it goes on from there without the head. In the rig all share one."""
+    return state / "nodes" / node
+
+
 def records() -> list[FabricRecord]:
     """The fabrics that were started on this machine and not taken down, by name."""
     return [FabricRecord.read(path.parent) for path in sorted(root_folder().glob(f"*/{RECORD}"))]

@@ -22,7 +22,7 @@ from uuid import uuid4
 import ray
 
 from tierflow.cost import Dispatch, Profiles, Watched
-from tierflow.errors import ProfileError
+from tierflow.errors import MeasureError, ProfileError
 from tierflow.runtime.agent import Facts
 from tierflow.runtime.agents import Agents
 from tierflow.runtime.cache import keep, profiles_file
@@ -59,7 +59,7 @@ class Registry:
     def __init__(self, state: str, head: str) -> None:
         self._state = Path(state)
         self._spec = load(self._state / "cluster.yaml")
-        self._conditions = Conditions.of(Topology.of(self._spec))
+        self._conditions = known_conditions(Conditions.of(Topology.of(self._spec)), self._state)
         self._known = Watched()
         self._keep = profiles_file(self._spec.name)
         self._profiles = read_profiles(self._keep)
@@ -194,6 +194,15 @@ class _Tell:
 
     def __call__(self, node: str, share: Value) -> Any:
         return self.registry.busy.remote(node, share)
+
+
+def known_conditions(declared: Conditions, state: Path) -> Conditions:
+    """The conditions with what a registry before this one had measured, where it wrote that down."""
+    try:
+        return Measurements.read(state).onto(declared)
+    except (KeyError, TypeError, MeasureError) as error:
+        log.warning("what was measured before cannot be read (%s): it is measured again", error)
+        return declared
 
 
 def read_profiles(path: Path) -> Profiles:

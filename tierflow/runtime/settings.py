@@ -18,11 +18,14 @@ from tierflow.runtime.tcp import is_tuned
 
 __all__ = [
     "FABRIC",
+    "ISLAND",
+    "NODE_FOLDER",
     "PATIENT",
     "RIG",
     "SELDOM",
     "TOKEN_PATH",
     "child_environment",
+    "head_environment",
     "make_token",
     "ray_environment",
     "read_token",
@@ -36,6 +39,12 @@ RIG = "TIERFLOW_RIG"
 
 TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
 """Names the file that holds the fabric's token."""
+
+NODE_FOLDER = "TIERFLOW_NODE"
+"""Names the folder that the node of a process keeps on its own disk, see `record.node_folder`."""
+
+ISLAND = "TIERFLOW_ISLAND"
+"""Is there in the processes of an island, see `runtime.residents`."""
 
 CUT_TOLERANT: Mapping[str, str] = {
     "RAY_health_check_failure_threshold": "100000",
@@ -89,6 +98,14 @@ def ray_environment(token: Path, *, patient: bool | None = None) -> dict[str, st
         TOKEN_PATH: str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
+
+
+def head_environment(gcs: Path) -> dict[str, str]:
+    """What the head is told besides: that its GCS keeps its state (jobs, actors, nodes, names) in the folder ``gcs``.
+
+    See https://github.com/ray-project/enhancements/pull/64. The node's other processes inherit it and take no notice.
+    """
+    return {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(gcs)}
 
 
 def child_environment(own: Mapping[str, str]) -> dict[str, str]:

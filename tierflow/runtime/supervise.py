@@ -23,8 +23,10 @@ import psutil
 
 from tierflow.errors import FabricError
 from tierflow.runtime.heartbeat import Heartbeat, heartbeat
+from tierflow.runtime.knock import answers
 from tierflow.runtime.node import NodeStart
-from tierflow.runtime.settings import RIG
+from tierflow.runtime.residents import ISLAND_FILE, has_residents
+from tierflow.runtime.settings import ISLAND, NODE_FOLDER, RIG
 from tierflow.runtime.tcp import ADVICE, is_tuned, tune
 
 __all__ = ["Supervisor", "backoff"]
@@ -33,7 +35,16 @@ STEADY = 60.0
 """A node that ran this long (s) starts again at the shortest delay."""
 
 STOP_WITHIN = 10.0
-"""How long (s) Ray gets to end by itself before it is killed."""
+"""How long (s) processes that were killed are waited for."""
+
+ISLAND_AFTER = 10.0
+"""How long (s) the head may be away before a node with residents starts them without it: a head restarts in as long."""
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks at whether the head answers."""
+
+KNOCK = 3.0
+"""How long (s) the head may take to accept a connection."""
 
 log = logging.getLogger("tierflow.node")
 
@@ -60,7 +71,8 @@ class Supervisor:
         """Run until ``stop``; returns when the node has ended for good.
 
         Raises:
-            FabricError: the token was refused, or ``first_must_succeed`` and the first start failed.
+            FabricError: the token was refused, or ``first_must_succeed`` and the first start of a node without
+                residents failed.
         """
         if RIG in self.environment:  # the rig's hosts are ours to tune
             with suppress(OSError):
@@ -68,10 +80,15 @@ class Supervisor:
         if not is_tuned():
             log.warning("after a cut it may be half a minute until calls go through; to mend that: %s", ADVICE)
         delays = backoff()
-        first = first_must_succeed
+        # A node with residents has been a member: it starts after a loss of power, perhaps in a cut, and is to wait.
+        first = first_must_succeed and not has_residents(Path(self.environment[NODE_FOLDER]))
         while not self.stopping.is_set():
+            if not first:
+                self._wait_for_head()
+                if self.stopping.is_set():
+                    return
             began = time.monotonic()
-            joined = self._run_once()
+            joined = self._run_once(self.start, self.environment)
             if self.stopping.is_set():
                 return
             if not joined:
@@ -90,13 +107,44 @@ class Supervisor:
         if child is not None and child.poll() is None:
             child.terminate()
 
-    def _run_once(self) -> bool:
-        """One life of the node; true if it became a member of the fabric."""
+    def _wait_for_head(self) -> None:
+        """Return when the head answers. From `ISLAND_AFTER` on the node's residents live in an island until then."""
+        folder = Path(self.environment[NODE_FOLDER])
+        (folder / ISLAND_FILE).unlink(missing_ok=True)  # of a life that lost its power
+        if self.start.is_head:
+            return
+        alone_at = time.monotonic() + ISLAND_AFTER
+        while not self.stopping.is_set() and not answers(self.start.head, KNOCK):
+            if time.monotonic() < alone_at or not has_residents(folder):
+                self.stopping.wait(LOOK_EVERY)
+                continue
+            log.warning("%s cannot reach the head at %s; it goes on alone", self.start.name, self.start.head)
+            over = threading.Event()
+            threading.Thread(target=self._end_island, args=(over,), name="tierflow-heal", daemon=True).start()
+            self._run_once(self.start.island(), self.environment | {ISLAND: "1"})
+            over.set()
+            (folder / ISLAND_FILE).unlink(missing_ok=True)
+            self.stopping.wait(LOOK_EVERY)
+
+    def _end_island(self, over: threading.Event) -> None:
+        """End the island when the head answers again, unless it is over by itself."""
+        while not answers(self.start.head, KNOCK):
+            if over.wait(LOOK_EVERY):
+                return
+        log.info("the head at %s answers again", self.start.head)
+        if self._child is not None and not over.is_set():
+            self._child.terminate()
+
+    def _run_once(self, start: NodeStart, environment: dict[str, str]) -> bool:
+        """One life of the node, or of its island; true if its Ray came up."""
         joined = False
         beats: Heartbeat | None = None
+        if start.is_head:
+            start.forget_head()
+        Path(start.folder or "/tmp").mkdir(parents=True, exist_ok=True)
         with subprocess.Popen(
-            self.start.argv(),
-            env=self.environment,
+            start.argv(),
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -112,21 +160,32 @@ class Supervisor:
                 log.debug("%s", line.rstrip())
                 if not joined and "Ray runtime started" in line:
                     joined = True
-                    log.info("%s joined the fabric at %s", self.start.name, self.start.head)
+                    log.info("%s joined the fabric at %s", start.name, start.head)
                     family.note()
-                    beats = heartbeat(self.start, self.environment)
-                    if self.start.is_head:
-                        self._start_registry()
+                    if ISLAND not in environment:
+                        beats = heartbeat(start, environment)
+                    self._go_on(start, environment)
         if beats is not None:
             beats.stop()
         family.end()
         return joined
 
-    def _start_registry(self) -> None:
-        """Start the registry, beside this process: it takes seconds, in which the node's output is to be read."""
-        command = [sys.executable, "-c", "from tierflow.runtime.registry import start; start()"]
-        environment = self.environment | {"RAY_ADDRESS": self.start.head}
-        threading.Thread(target=subprocess.run, args=(command,), kwargs={"env": environment}, daemon=True).start()
+    def _go_on(self, start: NodeStart, environment: dict[str, str]) -> None:
+        """Start what belongs on a node that is up, beside this process: it takes seconds, and Ray's output is read."""
+        if ISLAND in environment:
+            program = "from tierflow.runtime.island import settle; settle()"
+        elif start.is_head:
+            program = "from tierflow.runtime.registry import start; start()"
+        elif has_residents(Path(environment[NODE_FOLDER])):
+            program = "from tierflow.runtime.island import compare; compare()"
+        else:
+            return
+        threading.Thread(
+            target=subprocess.run,
+            args=([sys.executable, "-c", program],),
+            kwargs={"env": environment | {"RAY_ADDRESS": start.head}},
+            daemon=True,
+        ).start()
 
     def _refuse_what_waiting_cannot_mend(self, first: bool) -> None:
         said = "\n".join(self.last_words)
@@ -157,13 +216,11 @@ class _Family:
             return
 
     def end(self) -> None:
+        """Ray has had its time to end them; what is left would be in the way of the next life."""
         for member in self._members:
             with suppress(psutil.NoSuchProcess):
-                member.terminate()
-        _, alive = psutil.wait_procs(self._members, timeout=STOP_WITHIN)
-        for member in alive:
-            with suppress(psutil.NoSuchProcess):
                 member.kill()
+        psutil.wait_procs(self._members, timeout=STOP_WITHIN)
 
 
 def main() -> None:

@@ -87,7 +87,7 @@ class Actor(Named, Generic[P, T]):
     def _work(self) -> Work:
         request = self._options.request()
         return Work(
-            actor_body(self._named_raw(), request.title),
+            actor_body(self._named_raw(), request.title, self._options.for_ray() if self._options.resident else None),
             self.raw,
             request,
             self._options.for_ray(),
@@ -134,6 +134,7 @@ def actor(
     margin: float | None = None,
     on_cut: OnCut | None = None,
     name: str | None = None,
+    resident: bool = False,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
     memory: float | None = None,
@@ -155,6 +156,9 @@ def actor(kind: Any = None, /, **options: Any) -> Any:
             What is not said here or with `.options()` is as `init` and the cluster file say. All others are Ray's, by
             Ray's names and with Ray's meaning: `name` (for `ray.get_actor`), `num_cpus`, `max_restarts`,
             `max_concurrency`, `lifetime`, `get_if_exists`...
+            `resident=True` (with `node` and `name`) lets it outlive its program and come back on its node after every
+            restart, with the arguments that it was made with; and while the head is out of reach the node starts it
+            on its own, for programs on that node. `ray.kill` ends it for good.
 
     Raises:
         OptionError: an option that does not exist, or a value it can't have.
