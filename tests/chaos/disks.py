@@ -1,9 +1,9 @@
 """Disks that can lose their power and be full: small ext4 file systems of their own, in memory.
 
-A file system on a loop device writes to its image what it would write to its disk, when it would. So a copy of the image
-is what a disk holds when its power goes: what was confirmed by fsync(2) is in it, the rest of the page cache is not, and
-whoever mounts the copy replays the journal as after a real loss. It needs root and loop devices; without them there is
-no loss of power, only the end of processes, and `lacking` says so.
+A file system on a loop device writes to its image what it would write to its disk, when it would. So a copy of the
+image is what a disk holds when its power goes: what was confirmed by fsync(2) is in it, the rest of the page cache is
+not, and whoever mounts the copy replays the journal as after a real loss. It needs root and loop devices; without them
+there is no loss of power, only the end of processes, and `lacking` says so.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 __all__ = ["Disk", "disks", "lacking"]
 
 SIZE = 16 << 20
+_PREFIX = "tierflow-chaos-"
 _SPARE = 64 << 10
 
 
@@ -80,7 +81,8 @@ class Disk:
 def disks(names: tuple[str, ...]) -> Iterator[dict[str, Disk]]:
     """A disk for each name; gone at the end. Plain folders where this machine lacks what disks need."""
     root = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
-    place = Path(tempfile.mkdtemp(prefix="tierflow-chaos-", dir=root))
+    _sweep(root or Path(tempfile.gettempdir()))
+    place = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=root))
     template = None
     if lacking() is None:
         template = place / "template.img"
@@ -104,7 +106,7 @@ def lacking() -> str | None:
         return "root"
     if not all(shutil.which(name) for name in ("mkfs.ext4", "mount", "umount")):
         return "mkfs.ext4 and mount"
-    place = Path(tempfile.mkdtemp(prefix="tierflow-chaos-"))
+    place = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
         _make(place / "template.img")
         Disk(place, "probe", place / "template.img").remove()
@@ -119,6 +121,16 @@ def _make(image: Path) -> None:
     with image.open("wb") as file:
         file.truncate(SIZE)
     _run("mkfs.ext4", "-q", "-F", "-m", "0", str(image))
+
+
+def _sweep(root: Path) -> None:
+    """Remove what a process left that was killed."""
+    for place in root.glob(f"{_PREFIX}*-*"):
+        pid = place.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            for folder in filter(Path.is_mount, place.iterdir()):
+                _run("umount", "--lazy", str(folder))
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _copy(source: Path, target: Path) -> None:

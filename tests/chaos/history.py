@@ -1,7 +1,7 @@
 """What happened in a run, event by event, as the processes that took part told it.
 
-Each event is a line of JSON that a process writes into a pipe with one call, so that it is told whole or not at all, and
-is not lost with the process. Times are seconds of the machine's monotonic clock, which all processes share.
+Each event is a line of JSON that a process writes into a pipe with one call, so that it is told whole or not at all,
+and is not lost with the process. Times are seconds of the machine's monotonic clock, which all processes share.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The put ended in an error: the record may be there all the same where a disk failed as it was asked to confirm."""
+    """The put ended in an error; the record may be there all the same where a disk failed as it was to confirm it."""
 
     at: float
     id: str
@@ -68,7 +68,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """At the end, an outbox still holds so many records, has dropped so many by its policy, and found so many damaged."""
+    """At the end, an outbox still holds so many records; it dropped so many, and found so many that were damaged."""
 
     node: str
     records: int

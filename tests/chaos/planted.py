@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from unittest.mock import patch
 
 from tierflow.runtime.durable import database, inbox
 
+from tests.chaos.processes import RECEIVER
+
 __all__ = ["BUGS"]
 
 
-def _before_the_disk(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA synchronous=OFF")
-
-
 @contextmanager
-def acknowledged_before_fsync() -> Iterator[None]:
-    """A put returns when the record is in the page cache: it outlives the process, and not the power."""
-    with patch.object(database, "sync_every_commit", _before_the_disk):
+def unsynced(of_receiver: bool) -> Iterator[None]:
+    """A commit returns when it is in the page cache: it outlives the process, and not the power."""
+    real = database.sync_every_commit
+
+    def before_the_disk(db: sqlite3.Connection) -> None:
+        (file,) = (row[2] for row in db.execute("PRAGMA database_list"))
+        if (f"/{RECEIVER}/" in file) == of_receiver:
+            db.execute("PRAGMA synchronous=OFF")
+        else:
+            real(db)
+
+    with patch.object(database, "sync_every_commit", before_the_disk):
         yield
 
 
@@ -42,8 +50,9 @@ def mark_forgotten() -> Iterator[None]:
         yield
 
 
-BUGS: dict[str, tuple[Callable[[], object], set[str]]] = {
-    "an acknowledgement before the fsync": (acknowledged_before_fsync, {"lost"}),
+BUGS: dict[str, tuple[Callable[[], AbstractContextManager[None]], set[str]]] = {
+    "a put acknowledged before the fsync": (partial(unsynced, False), {"lost"}),
+    "a batch acknowledged before the fsync": (partial(unsynced, True), {"lost"}),
     "a key forgotten in the receiver's check": (key_forgotten, {"lost"}),
     "a mark forgotten in the receiver's check": (mark_forgotten, {"twice"}),
 }

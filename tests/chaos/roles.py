@@ -1,7 +1,7 @@
 """What the processes of a run without Ray do: writers put, a node's sender sends, the receiver applies.
 
-Between sender and receiver is a real socket; what a link does to a message is done to it in the sender's process. The
-clock that decides over waiting runs `SPEED` times as fast as the machine's, since `now` is an argument there.
+Between sender and receiver is a real socket. Without a rig, what a link does to a message is done to it in the sender's
+process. The clock that decides over waiting runs `speed` times as fast as the machine's, since `now` is an argument.
 """
 
 from __future__ import annotations
@@ -17,17 +17,29 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.chaos.history import Applied, Kept, Left, Refused, Tried, now, tell
-from tests.chaos.plan import Put
-from tierflow.control.outbox import Cut, Failed, Healed, Look, Renew, RolledBack, Send, Sending, Settle, Taken, step
-from tierflow.control.outbox import Waiting
-from tierflow.errors import OutboxFull, StoreError
+from tierflow.control.outbox import (
+    Cut,
+    Failed,
+    Healed,
+    Look,
+    Renew,
+    RolledBack,
+    Send,
+    Sending,
+    Settle,
+    Taken,
+    Waiting,
+    step,
+)
 from tierflow.runtime.durable.inbox import Answer, Batch, InboxStore
 from tierflow.runtime.durable.outbox import OutboxStore
 
+from tests.chaos.history import Applied, Kept, Left, Refused, Tried, now, tell
+from tests.chaos.plan import Put
+from tierflow.errors import OutboxFull, StoreError
+
 __all__ = ["BOX", "Links", "Place", "read", "receive", "send", "write"]
 
-SPEED = 200.0
 BOX = "alarms"
 _SIZE = struct.Struct("!I")
 _IDLE = 0.002
@@ -54,18 +66,32 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process is: its node, that node's folder on its disk, the receiver's socket, and where it tells."""
+    """Where a process is.
+
+    `folder` is its node's, on its disk; `receiver` the path of a socket, or an address and a port ("10.77.0.1:7000");
+    `told` the pipe that it tells to, and `speed` that of the clock.
+    """
 
     node: str
     folder: Path
-    socket: Path
+    receiver: str
     links: Links
     told: int
+    speed: float = 200.0
     limit: int = 64_000_000
     when_full: str = "refuse"
 
     def outbox(self) -> OutboxStore:
         return OutboxStore(self.folder / BOX, self.limit, self.when_full)  # type: ignore[arg-type]
+
+    def now(self) -> float:
+        """The clock of those who wait."""
+        return now() * self.speed
+
+    def socket(self) -> tuple[socket.socket, str | tuple[str, int]]:
+        """A new socket, and the receiver's address."""
+        host, colon, port = self.receiver.rpartition(":")
+        return (socket.socket(), (host, int(port))) if colon else (socket.socket(socket.AF_UNIX), self.receiver)
 
     def clock(self) -> None:
         """Let this process's wall clock jump with its node's."""
@@ -100,11 +126,11 @@ def send(place: Place, seed: int) -> None:
             plan = store.plan()
             if not plan.rows and place.links.get(place.node, "finish"):
                 break
-            state, actions = step(state, Waiting(plan.rows), now() * SPEED)
+            state, actions = step(state, Waiting(plan.rows), place.now())
             for action in actions:
                 if isinstance(action, Send):
                     batch = Batch(place.node, plan.birth, plan.floor, plan.last, tuple(store.read(action.seqs)))
-                    state = _sent(place, rng, store, state, batch, action.patience / SPEED)
+                    state = _sent(place, rng, store, state, batch, action.patience / place.speed)
         except StoreError:  # a full disk, say; what was sent and could not be settled is sent again
             state = replace(state, flight=())
         time.sleep(_IDLE)
@@ -115,7 +141,7 @@ def send(place: Place, seed: int) -> None:
 def _told_of_cuts(place: Place, state: Sending) -> Sending:
     known = bool(place.links.get(place.node, "known"))
     if known != state.cut:
-        state, _ = step(state, Cut() if known else Healed(), now() * SPEED)
+        state, _ = step(state, Cut() if known else Healed(), place.now())
     return state
 
 
@@ -127,8 +153,8 @@ def _sent(
         answer = _deliver(place, rng, batch, patience)
     except OSError as error:
         late = isinstance(error, TimeoutError)
-        return step(state, Failed(rng.random(), late), now() * SPEED)[0]
-    state, actions = step(state, RolledBack() if answer.rolled_back else Taken(), now() * SPEED)
+        return step(state, Failed(rng.random(), late), place.now())[0]
+    state, actions = step(state, RolledBack() if answer.rolled_back else Taken(), place.now())
     for action in actions:
         match action:
             case Settle(seqs):
@@ -148,19 +174,20 @@ def _deliver(place: Place, rng: random.Random, batch: Batch, patience: float) ->
         time.sleep(patience)
         raise TimeoutError
     time.sleep(get(place.node, "delay"))
-    answer = _ask(place.socket, batch, patience)
+    answer = _ask(place, batch, patience)
     if rng.random() < loss:  # it came twice
-        answer = _ask(place.socket, batch, patience)
+        answer = _ask(place, batch, patience)
     if get(place.node, "silent") or get(place.node, "cut") or rng.random() < loss:
         time.sleep(patience)
         raise TimeoutError
     return answer
 
 
-def _ask(path: Path, batch: Batch, patience: float) -> Answer:
-    with socket.socket(socket.AF_UNIX) as link:
+def _ask(place: Place, batch: Batch, patience: float) -> Answer:
+    link, address = place.socket()
+    with link:
         link.settimeout(patience)
-        link.connect(str(path))
+        link.connect(address)
         link.sendall(_SIZE.pack(len(data := pickle.dumps(batch))) + data)
         answer = pickle.loads(_whole(link))
     if not isinstance(answer, Answer):
@@ -172,9 +199,12 @@ def receive(place: Place) -> None:
     """Apply what comes, until the end of the process."""
     place.clock()
     store = _opened(lambda: InboxStore(place.folder / BOX))
-    place.socket.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(place.socket))
+    listener, address = place.socket()
+    with listener:
+        if isinstance(address, str):
+            Path(address).unlink(missing_ok=True)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
         listener.listen(64)
         while True:
             link, _ = listener.accept()
