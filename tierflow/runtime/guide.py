@@ -11,6 +11,8 @@ from typing import Any
 import ray
 
 from tierflow.cost.call import Input
+from tierflow.cost.curve import size_class
+from tierflow.cost.transfer import INLINE
 from tierflow.errors import FabricError
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
@@ -93,13 +95,14 @@ class Guide:
             Cut: the nodes that could run it are cut off from here.
             NoPlacement: no node can keep what the policy asks.
         """
-        small = not kwargs and all(_is_small(value) for value in args)
-        reach = self._cuts.look()
-        if ready.skip > 0 and small and ready.reach is reach and self._same_program(ready):
+        reach, alike = self._cuts.look(), None if kwargs else self._alike(args)
+        if ready.skip > 0 and alike is not None and self._goes_on(ready, alike, reach):
             ready.skip -= 1
             self._skipped = monotonic()
             ref = ready.start(*args)
-            self._submitted(ref, ready.node, work, ready, args, kwargs)
+            self.placing.follow(ref.binary(), ready.made)
+            # Nobody will say when it ends, so what it refers to must not be kept for another try.
+            self._submitted(ref, ready.node, work, ready, args, kwargs, retried=not alike)
             return ref
         began = monotonic()
         policy = self._policy(work, ready)
@@ -123,24 +126,27 @@ class Guide:
         ready.calls += 1
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
         # What is to be kept is looked at for each call, and one call is enough to look at another node.
-        if brief and small and not policy.asked and not choice.explores:
+        if brief and alike is not None and not policy.asked and not choice.explores:
             ready.start = self._way(doer, choice, observed=False)
             stride = ready.stride * 2 if began - ready.last < FAST else ready.stride // 2
             ready.stride, ready.last = min(max(stride, STRIDES[0]), STRIDES[1]), began
-            ready.skip, ready.node, ready.reach = ready.stride - 1, choice.node, reach
+            ready.skip, ready.node, ready.reach, ready.alike = ready.stride - 1, choice.node, reach, alike
         ref, told = start(*args, **kwargs)
         key = ref.binary()
         stands_for = ready.skip + 1 if brief else 1
         flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, tells=tells)
+        ready.made = self.placing.known(key)
         self._submitted(ref, choice.node, work, ready, args, kwargs)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
 
-    def _submitted(self, ref: Any, node: str, work: Work, ready: Ready, args: Any, kwargs: Any) -> None:
+    def _submitted(
+        self, ref: Any, node: str, work: Work, ready: Ready, args: Any, kwargs: Any, *, retried: bool = True
+    ) -> None:
         """Take note of a task; it may be submitted again if its node is cut off, unless its `max_retries` are 0."""
         if isinstance(ref, ray.ObjectRef):
             policy = self._policy(work, ready)
-            again = work.options.get("max_retries") != 0 and policy.on_cut in (None, "local")
+            again = retried and work.options.get("max_retries") != 0 and policy.on_cut in (None, "local")
             if policy.on_cut != "queue":
                 start = functools.partial(self.start, work, ready, args, kwargs) if again else None
                 self._cuts.submitted(ref, node, work.request.title, start)
@@ -195,8 +201,23 @@ class Guide:
         for ref in refs:
             self.placing.looked(ref.binary())
 
-    def _same_program(self, ready: Ready) -> bool:
-        return ready.policy is not None and ready.policy[1] is self._program()
+    def _alike(self, args: Iterable[Any]) -> tuple[Any, ...] | None:
+        """What calls with these arguments have in common, for where they are placed; None where each is looked at."""
+        found: list[Any] = []
+        for value in args:
+            if isinstance(value, ray.ObjectRef):
+                place = self.placing.known(value.binary())
+                if place is None or place.size > INLINE:  # each transfer is looked at: a link may have changed
+                    return None
+                found.append((place.at, size_class(place.size), place.stored))
+            elif not _is_small(value):
+                return None
+        return tuple(found)
+
+    def _goes_on(self, ready: Ready, alike: tuple[Any, ...], reach: Any) -> bool:
+        """Whether a call may go where the last one that was chosen for went."""
+        same = ready.policy is not None and ready.policy[1] is self._program()
+        return same and ready.alike == alike and ready.reach is reach
 
     def _policy(self, work: Work, ready: Ready) -> Policy:
         """What the call keeps: the work's own policy over the program's over the cluster file's."""

@@ -259,6 +259,11 @@ class Placing:
         """Take note of where an object is stored, and how large it is in bytes."""
         _keep(self._places, key, Input(node, float(size), stored=True))
 
+    def follow(self, key: bytes, like: Input | None) -> None:
+        """Take note of the result of a call that nobody looked at: it is like that of one before it."""
+        if like is not None:
+            _keep(self._places, key, like)
+
     def known(self, key: bytes) -> Input | None:
         """Where an object is and how large, if that is known."""
         return self._places.get(key)

@@ -26,7 +26,8 @@ class Ready:
         version: of the members that it was checked against; the check holds until `until` (monotonic seconds).
         refused: by function, its own and its variants', the nodes that cannot run it and why; `rivals` are the
             variants that this was made with.
-        skip: how many calls may go where the last one went without another choice.
+        skip: how many calls may go where the last one went without another choice: those whose arguments are `alike`,
+            with results like what was `made`.
         stride: how many calls that choice was for, where they are brief; `last`: when (monotonic seconds).
         calls: for how many calls a node was chosen.
         policy: what its calls keep, and the default that this was made with.
@@ -41,6 +42,8 @@ class Ready:
     refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     rivals: tuple[Work, ...] = ()
     skip: int = 0
+    alike: tuple[Any, ...] = ()
+    made: Any = None
     stride: int = 0
     last: float = 0.0
     calls: int = 0
