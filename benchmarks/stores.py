@@ -14,6 +14,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -31,9 +32,11 @@ class Kept(Protocol):
     """A store under test."""
 
     def put(self, values: Sequence[bytes]) -> None:
+        """Write them and wait until the disk has them."""
         """Keep values; they are on the disk when it returns."""
 
     def unsent(self) -> int:
+        """How many records wait, as a sender that has just started finds out."""
         """Find after a restart what was not sent: sequence numbers, keys and priorities; how many there are."""
 
 
@@ -52,12 +55,14 @@ class Sqlite:
         return db
 
     def put(self, values: Sequence[bytes]) -> None:
+        """Write them and wait until the disk has them."""
         self._db.execute("BEGIN IMMEDIATE")
         rows = [("cam-1", 0, value) for value in values]
         self._db.executemany("INSERT INTO r (key, priority, value) VALUES (?, ?, ?)", rows)
         self._db.execute("COMMIT")
 
     def unsent(self) -> int:
+        """How many records wait, as a sender that has just started finds out."""
         return len(self._open().execute("SELECT seq, key, priority, length(value) FROM r ORDER BY seq").fetchall())
 
 
@@ -68,6 +73,7 @@ class Segments:
         self._folder, self._file, self._seq, self._room = folder, -1, 0, 0
 
     def put(self, values: Sequence[bytes]) -> None:
+        """Write them and wait until the disk has them."""
         if self._room <= 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             self._file = os.open(self._folder / f"{self._seq:012d}.arrows", flags)
@@ -89,6 +95,7 @@ class Segments:
         self._room -= len(data)
 
     def unsent(self) -> int:
+        """How many records wait, as a sender that has just started finds out."""
         return sum(batch.num_rows for path in sorted(self._folder.iterdir()) for batch in _frames(path))
 
 
@@ -112,8 +119,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=folder) as a, tempfile.TemporaryDirectory(dir=folder) as b:
                 ours, theirs = Sqlite(Path(a)), Segments(Path(b))
                 pairs = in_turn(
-                    lambda ours=ours, count=count: ours.put([value] * count),
-                    lambda theirs=theirs, count=count: theirs.put([value] * count),
+                    partial(ours.put, [value] * count),
+                    partial(theirs.put, [value] * count),
                     max(rounds // count, 10) if size == 1_000_000 else rounds,
                 )
             medians = [statistics.median(side) * 1e3 for side in (pairs.ours, pairs.theirs)]
