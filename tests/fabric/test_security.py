@@ -103,9 +103,14 @@ class Site:
         folder = self.folder / f"i{len(self.running)}"
         folder.mkdir()
         start = NodeStart(name, *place, self.head, address=self.rig.hosts[host].address, folder=str(folder))
+        words = start.argv()
+        bare = [
+            str(Path(sys.executable).parent / "ray"),
+            *words[words.index("start") :],
+        ]  # it does not ask who is there
         with (folder / "log").open("wb") as out:
             process = self.rig.hosts[host].popen(
-                start.argv(), env=child_environment(environment), stdout=out, stderr=subprocess.STDOUT
+                bare, env=child_environment(environment), stdout=out, stderr=subprocess.STDOUT
             )
         self.running.append(process)
 
