@@ -102,7 +102,7 @@ class Cuts:
                 except NoPlacement:
                     raise cut from None
             if policy.on_cut != "queue":
-                raise cut
+                raise cut from None
             self._queue(cut, policy.deadline)
 
     def get(self, refs: Any, timeout: float | None) -> Any:
