@@ -227,7 +227,7 @@ def test_a_node_with_all_keys_and_anothers_name_or_tier_is_ended(
     site: Site, name: str, place: tuple[str, str], why: str
 ) -> None:
     site.intrude("near", name, place, stolen(site))
-    shown = site.until(f"refused .*{name} .*{why}", within=20)
+    shown = site.until(f"refused .*{name} .*{why}")
     until = time.monotonic() + 10
     while raylets_of(site.running[-1]):
         assert time.monotonic() < until, "its raylet goes on"
