@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tierflow.control import Peer
-from tierflow.runtime.datagram import Seal
 from tierflow.runtime.heartbeat import Heartbeat
 from tierflow.runtime.view import view_file
 
@@ -106,13 +105,3 @@ def test_who_has_another_token_is_not_heard_and_garbage_changes_nothing(
     soon(10, lambda: seen(tmp_path, "gw-1")[0] == {"gw-1"})
     time.sleep(1.5)
     assert seen(tmp_path, "cloud-1") == ({"cloud-1"}, set())
-
-
-def test_a_node_whose_clock_went_back_and_whose_file_is_lost_is_heard_again(tmp_path: Path, port: int) -> None:
-    """It is told of its life by who remembers it."""
-    taker, early = Seal("token", HEAD), Seal("token", OTHER)
-    from tierflow.control import Message
-
-    assert taker.opened(next(early.sealed(Message(1), 2_000_000_000, HEAD)), OTHER) is not None
-    assert taker.opened(next(early.sealed(Message(1), 1_000_000_000, HEAD)), OTHER) is None
-    assert taker.stale

@@ -57,8 +57,8 @@ class PolicySpec(BaseModel):
     stay: Stay | None = None
     order: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = None
     accuracy: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    on_cut: OnCut | None = None
     margin: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] | None = None
+    on_cut: OnCut | None = None
 
     @property
     def given(self) -> dict[str, Any]:
