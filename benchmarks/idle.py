@@ -137,8 +137,8 @@ def result(
         date=today(),
         repeats=windows,
         seeds=(0,),
-        baseline="the same fabric on the same links after its registry and agents were ended and its heartbeats paused: "
-        "Ray's own",
+        baseline="the same fabric on the same links after its registry and agents were ended and its heartbeats "
+        "paused: Ray's own",
         figures=tuple(figures),
         bar="the fabric's own traffic <= .25 kbit/s per idle node; an agent below 1 % of a core",
         met=met,
