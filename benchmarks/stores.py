@@ -32,11 +32,9 @@ class Kept(Protocol):
     """A store under test."""
 
     def put(self, values: Sequence[bytes]) -> None:
-        """Write them and wait until the disk has them."""
         """Keep values; they are on the disk when it returns."""
 
     def unsent(self) -> int:
-        """How many records wait, as a sender that has just started finds out."""
         """Find after a restart what was not sent: sequence numbers, keys and priorities; how many there are."""
 
 

@@ -8,9 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from unittest.mock import patch
 
-from tierflow.runtime.durable import database, inbox
-
 from tests.chaos.processes import RECEIVER
+from tierflow.runtime.durable import database, inbox
 
 __all__ = ["BUGS"]
 

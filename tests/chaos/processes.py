@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from tierflow.runtime.durable.database import sync_folder
-
 from tests.chaos import roles
 from tests.chaos.crew import Crew, Turn, turns
 from tests.chaos.disks import Disk
 from tests.chaos.history import History
 from tests.chaos.plan import Fault, Kind, Plan, Put, World
+from tierflow.runtime.durable.database import sync_folder
 
 __all__ = ["NODES", "WORLD", "run"]
 

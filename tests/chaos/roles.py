@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.chaos.history import Applied, Kept, Left, Refused, Tried, now, tell
+from tests.chaos.plan import Put
 from tierflow.control.outbox import (
     Cut,
     Failed,
@@ -31,12 +33,9 @@ from tierflow.control.outbox import (
     Waiting,
     step,
 )
+from tierflow.errors import OutboxFull, StoreError
 from tierflow.runtime.durable.inbox import Answer, Batch, InboxStore
 from tierflow.runtime.durable.outbox import OutboxStore
-
-from tests.chaos.history import Applied, Kept, Left, Refused, Tried, now, tell
-from tests.chaos.plan import Put
-from tierflow.errors import OutboxFull, StoreError
 
 __all__ = ["BOX", "Links", "Place", "read", "receive", "send", "write"]
 
