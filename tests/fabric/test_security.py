@@ -252,7 +252,7 @@ def test_certificates_are_rotated_while_the_fabric_runs(site: Site) -> None:
     for host, name in (("near", "gw-1"), ("far", "cam-9")):
         file = site.root(host) / "guarded" / "nodes" / name / "node.pem"
         before, said = file.read_bytes(), ""
-        raylet(site, host).kill()
+        raylet(site, host).terminate()
         until = time.monotonic() + 60
         while (certificate := file.read_bytes()) == before or f"{name} answers" not in (said := site.job()):
             assert time.monotonic() < until, said

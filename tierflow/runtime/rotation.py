@@ -46,8 +46,11 @@ def finish(record: FabricRecord) -> None:
     since = keys.rotated
     if since is None:
         raise TrustError("no rotation is under way", "begin one with `tierflow certs rotate`")
-    members = record.head_interface().started()
-    old = sorted(member.name for member, started in members if member.alive and started < since)
+    latest: dict[str, float] = {}
+    for member, started in record.head_interface().started():
+        if member.alive:  # Ray may list a life that was killed as alive beside the present one
+            latest[member.name] = max(started, latest.get(member.name, 0.0))
+    old = sorted(name for name, started in latest.items() if started < since)
     if old:
         raise TrustError(
             f"{', '.join(old)} started before the rotation and would be shut out",
