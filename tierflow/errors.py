@@ -15,10 +15,12 @@ __all__ = [
     "MeasureError",
     "NoPlacement",
     "OptionError",
+    "OutboxFull",
     "PayloadError",
     "ProfileError",
     "Refusal",
     "RigError",
+    "StoreError",
     "TierflowError",
     "UnitError",
 ]
@@ -137,6 +139,40 @@ class MeasureError(TierflowError, ValueError):
 
 class ProfileError(TierflowError, ValueError):
     """A file of profiles that does not hold what it should."""
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.mend}"
+
+
+class OutboxFull(TierflowError):
+    """An outbox has no room for a record, by its own limit or on its disk. What was in it before still is.
+
+    Attributes:
+        box: the outbox's name.
+        size: bytes that the record would take.
+        held: bytes of the records that wait.
+        limit: bytes that may wait; 0 where it is the disk that is full.
+        why: what its policy says of this record, or what the disk said.
+    """
+
+    def __init__(self, box: str, size: int, held: int, limit: int, why: str) -> None:
+        super().__init__(box, size, held, limit, why)
+        self.box, self.size, self.held, self.limit, self.why = box, size, held, limit, why
+
+    def __str__(self) -> str:
+        room = f"{self.held} of {self.limit} bytes are taken" if self.limit else f"{self.held} bytes wait in it"
+        mend = (
+            "raise limit=, choose another when_full=, or wait for the link" if self.limit else "make room on the disk"
+        )
+        return f"the outbox {self.box!r} cannot keep a record of {self.size} bytes ({self.why}; {room}); {mend}"
+
+
+class StoreError(TierflowError):
+    """A durable store that cannot be opened or written, or does not hold what was asked of it."""
 
     def __init__(self, problem: str, mend: str) -> None:
         super().__init__(problem, mend)

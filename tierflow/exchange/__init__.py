@@ -19,5 +19,6 @@ from __future__ import annotations
 
 from tierflow.exchange.payload import Payload, decode, encode
 from tierflow.exchange.pickling import register, size_of
+from tierflow.exchange.stored import freeze, thaw
 
-__all__ = ["Payload", "decode", "encode", "register", "size_of"]
+__all__ = ["Payload", "decode", "encode", "freeze", "register", "size_of", "thaw"]
