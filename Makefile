@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 REPORT := build/sensor-anomaly.html
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint bench bench-quick results browser clean
+.PHONY: help demo test lint bench bench-quick chaos results browser clean
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -31,6 +31,9 @@ bench: $(READY) ## measure everything against its baselines (long)
 
 bench-quick: $(READY) ## the ten-minute part
 	$(BIN)/python -m benchmarks C3 D2 --quick
+
+chaos: $(READY) ## live through N seeded plans of faults from SEED on, and check what came of the records
+	$(BIN)/python -m tests.chaos.run --count $(or $(N),200) --seed $(or $(SEED),1)
 
 results: $(READY) ## write benchmarks/RESULTS.md from benchmarks/results/*.json
 	$(BIN)/python -m benchmarks.results

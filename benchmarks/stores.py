@@ -53,14 +53,14 @@ class Sqlite:
         return db
 
     def put(self, values: Sequence[bytes]) -> None:
-        """See `Kept`."""
+        """Write them and wait until the disk has them."""
         self._db.execute("BEGIN IMMEDIATE")
         rows = [("cam-1", 0, value) for value in values]
         self._db.executemany("INSERT INTO r (key, priority, value) VALUES (?, ?, ?)", rows)
         self._db.execute("COMMIT")
 
     def unsent(self) -> int:
-        """See `Kept`."""
+        """How many records wait, as a sender that has just started finds out."""
         return len(self._open().execute("SELECT seq, key, priority, length(value) FROM r ORDER BY seq").fetchall())
 
 
@@ -71,7 +71,7 @@ class Segments:
         self._folder, self._file, self._seq, self._room = folder, -1, 0, 0
 
     def put(self, values: Sequence[bytes]) -> None:
-        """See `Kept`."""
+        """Write them and wait until the disk has them."""
         if self._room <= 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             self._file = os.open(self._folder / f"{self._seq:012d}.arrows", flags)
@@ -93,7 +93,7 @@ class Segments:
         self._room -= len(data)
 
     def unsent(self) -> int:
-        """See `Kept`."""
+        """How many records wait, as a sender that has just started finds out."""
         return sum(batch.num_rows for path in sorted(self._folder.iterdir()) for batch in _frames(path))
 
 

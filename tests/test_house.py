@@ -23,6 +23,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 FRONT_PAGE = [
     "Actor",
+    "Cut",
     "FabricError",
     "Member",
     "NoPlacement",
@@ -78,7 +79,7 @@ def test_the_front_page_changes_on_purpose_only() -> None:
     assert tierflow.__all__ == FRONT_PAGE
 
 
-@pytest.mark.parametrize("heavy", ["torch", "fastapi", "ray", "pyarrow", "numpy", "rich"])
+@pytest.mark.parametrize("heavy", ["torch", "fastapi", "ray", "pyarrow", "numpy", "rich", "cryptography"])
 def test_import_tierflow_does_not_load(heavy: str) -> None:
     code = f"import sys, tierflow; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

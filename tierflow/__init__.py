@@ -12,7 +12,8 @@ The house, from the ground up; a room imports only rooms below it:
 - 5 `sdk`: decorators, references, where things run: what a program touches, and what is listed here. `testing`
   stands beside it: the same program with no cluster
 - 4 `runtime`: the only door to Ray: start and join a fabric, submit calls and jobs
-- 3 `exchange`: Arrow data between nodes; `rig`: hosts and shaped links on one machine
+- 3 `control`: what is done about time and loss, as pure reducers; `exchange`: Arrow data between nodes; `rig`: hosts
+  and shaped links on one machine
 - 2 `planning`: choose nodes
 - 1 `cost`: predict time, energy, money and bytes; the only place with formulas
 - 0 `topology`: the cluster file, nodes and links; `units`; `errors`
@@ -20,12 +21,13 @@ The house, from the ground up; a room imports only rooms below it:
 
 from __future__ import annotations
 
-from tierflow.errors import FabricError, NoPlacement, OptionError, Refusal, TierflowError
+from tierflow.errors import Cut, FabricError, NoPlacement, OptionError, Refusal, TierflowError
 from tierflow.sdk import Actor, Placement, Task, actor, explain, get, init, nodes, placement, put, task, traffic, wait
 from tierflow.topology import Member
 
 __all__ = [
     "Actor",
+    "Cut",
     "FabricError",
     "Member",
     "NoPlacement",

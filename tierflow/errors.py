@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "ClusterFileError",
+    "Cut",
     "FabricError",
     "MeasureError",
     "NoPlacement",
@@ -22,6 +23,7 @@ __all__ = [
     "RigError",
     "StoreError",
     "TierflowError",
+    "TrustError",
     "UnitError",
 ]
 
@@ -75,6 +77,17 @@ class FabricError(TierflowError):
         return f"{self.problem}; {self.mend}"
 
 
+class TrustError(TierflowError):
+    """A join token, a certificate or a claim that does not give what was asked; another try changes nothing."""
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem, mend)
+        self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.mend}"
+
+
 class OptionError(TierflowError, TypeError):
     """An option of ``tierflow.task`` or ``tierflow.actor`` that does not exist or has a value it can't have."""
 
@@ -110,6 +123,17 @@ class NoPlacement(TierflowError):
         )
         mend = f"\n{self.mend}" if self.mend else ""
         return f"no node can run {self.name}, which asks for {self.asked}:\n{rows}{mend}"
+
+
+class Cut(TierflowError):
+    """What a call needs is cut off from here: `nodes` are out of reach since the second `since` (since 1970)."""
+
+    def __init__(self, name: str, nodes: tuple[str, ...], since: float, lasted: float, mend: str) -> None:
+        super().__init__(name, nodes, since, lasted, mend)
+        self.name, self.nodes, self.since, self.lasted, self.mend = name, nodes, since, lasted, mend
+
+    def __str__(self) -> str:
+        return f"{self.name} needs {' or '.join(self.nodes)}, cut off from here for {self.lasted:.1f} s; {self.mend}"
 
 
 class PayloadError(TierflowError, ValueError):

@@ -151,7 +151,9 @@ _BYTES = _worths(B="1", kB="1e3", MB="1e6", GB="1e9", TB="1e12") | {
     prefix + "iB": Decimal(1 << shift) for prefix, shift in (("K", 10), ("M", 20), ("G", 30), ("T", 40))
 }
 _BITS = _worths(bit="0.125", kbit="125", Mbit="125e3", Gbit="125e6", Tbit="125e9")
-_SECONDS = _worths(ns="1e-9", us="1e-6", ms="1e-3", s="1", min="60", h="3600", day="86400") | {"µs": Decimal("1e-6")}
+_SECONDS = _worths(ns="1e-9", us="1e-6", ms="1e-3", s="1", min="60", h="3600", d="86400", day="86400") | {
+    "µs": Decimal("1e-6")
+}
 
 RATE = Quantity(
     kind="rate",

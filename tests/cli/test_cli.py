@@ -53,15 +53,21 @@ def test_without_a_rig_the_error_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 def test_join_without_a_token_says_where_to_get_it(tmp_path: Path) -> None:
-    words = ["join", "--head", "127.0.0.1:1", "--tier", "edge", "--site", "plant-1", "--name", "gw-3"]
-    shown = tierflow(*words, "--token-file", str(tmp_path / "none"), state=tmp_path)
+    shown = tierflow("join", "--name", "gw-3", "--token-file", str(tmp_path / "none"), state=tmp_path)
     assert shown.returncode == 1
-    assert "copy it from the machine that ran `tierflow up` and name it with --token-file" in " ".join(
+    assert "make one on the head with `tierflow token make` and name its file with --token-file" in " ".join(
         shown.stderr.split()
     )
 
 
 def test_the_help_lists_every_command(tmp_path: Path) -> None:
     shown = tierflow("--help", state=tmp_path).stdout
-    for command in ("check", "up", "status", "down", "join", "explain", "submit", "run", "rig"):
+    for command in ("check", "up", "status", "down", "join", "explain", "submit", "run", "rig", "token", "certs"):
         assert command in shown
+
+
+def test_restart_takes_nodes_or_all_and_not_both(tmp_path: Path) -> None:
+    for words in ((), ("gw-1", "--all")):
+        shown = tierflow("restart", *words, state=tmp_path)
+        assert shown.returncode == 1
+        assert "restart takes nodes or --all; name the nodes, or say --all" in shown.stderr

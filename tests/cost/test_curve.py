@@ -90,3 +90,10 @@ def test_a_curve_is_positive_finite_and_close_to_what_it_saw_at_one_size(
     assert Curve.of(curve.knots, curve.count) == curve
     same = learned([(size, samples[0][1])] * 5)
     assert same.at(size)[0] == pytest.approx(samples[0][1])
+
+
+def test_what_disturbed_the_first_calls_is_soon_forgotten() -> None:
+    curve = Curve()
+    for amount in (2.0, 1.0, 1.02, 0.98):
+        curve = curve.observed(1000, amount)
+    assert curve.at(1000)[0] == pytest.approx(1.0, rel=0.15)

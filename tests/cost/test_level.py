@@ -66,3 +66,10 @@ def test_the_level_stays_within_what_was_seen(samples: list[float]) -> None:
     seen = level.value(float(len(samples)))
     assert min(samples) * (1 - 1e-9) <= seen.value <= max(samples) * (1 + 1e-9)
     assert 0 < seen.deviation < float("inf")
+
+
+def test_a_sample_that_was_taken_badly_counts_less() -> None:
+    level = steady(1e6)
+    sure, unsure = level.observed(1.1e6, 21.0), level.observed(1.1e6, 21.0, doubt=0.3)
+    assert level.value(21.0).value < unsure.value(21.0).value < sure.value(21.0).value
+    assert level.observed(5e5, 21.0, doubt=0.5).value(21.0).value > 9e5  # it need not be a step

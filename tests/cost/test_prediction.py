@@ -63,6 +63,22 @@ def test_a_small_input_rides_in_the_message_and_a_large_one_is_fetched(demo: Con
     assert large["transfer"].value == pytest.approx(3 * LAG + windows + (2e6 - sent) / (2.5e6 * GOODPUT), rel=0.02)
 
 
+def test_an_input_in_a_store_is_fetched_however_small_it_is(demo: Conditions) -> None:
+    put = on(demo, CLOUD, Call((Variant("f"),), CAM, (Input(CAM, 10_000.0, stored=True),)))
+    rode = on(demo, CLOUD, Call((Variant("f"),), CAM, (Input(CAM, 10_000.0),)))
+    assert put["transfer"].value - rode["transfer"].value == pytest.approx(2 * LAG, rel=0.05)
+
+
+def test_a_sender_that_keeps_its_rate_waits_for_no_windows(demo: Conditions) -> None:
+    keeps = demo.changed({CAM: NodeChange(window=Value(2.0**50))})
+    call = Call((Variant("f"),), CAM, (Input(CAM, 2e6),))
+    there = on(keeps, CLOUD, call)
+    assert there["transfer"].value == pytest.approx(3 * LAG + 2e6 / (2.5e6 * GOODPUT), rel=0.02)
+    assert on(keeps, CLOUD, Call((Variant("f"),), GATEWAY, (Input(GATEWAY, 2e6),))) == on(
+        demo, CLOUD, Call((Variant("f"),), GATEWAY, (Input(GATEWAY, 2e6),))
+    )
+
+
 def test_more_trips_take_more_round_trips(demo: Conditions) -> None:
     once, twice = (on(demo, CLOUD, Call((Variant("f"),), CAM, trips=trips)) for trips in (1, 2))
     assert twice["transfer"].value - once["transfer"].value == pytest.approx(LAG, rel=0.05)

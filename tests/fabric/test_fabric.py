@@ -121,7 +121,7 @@ def test_a_cut_device_is_left_alone_by_the_rest_and_answers_after_the_heal(drive
         print(tierflow.get(near.remote()))
         try:
             print(tierflow.get(beyond.remote(), timeout=6))
-        except ray.exceptions.GetTimeoutError:
+        except (tierflow.Cut, ray.exceptions.GetTimeoutError):
             print("no answer")
         print("died:", [node.name for node in tierflow.nodes() if not node.alive])
     """

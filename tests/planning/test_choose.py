@@ -254,7 +254,7 @@ def test_no_placement_is_a_table(demo: Conditions) -> None:
         "no node can run detect, which asks for 1 CPU, a result in 50 ms, at most $1:\n"
         "  cam-1 (device, plant-1): would take 502 ms, not 50 ms\n"
         "  cam-2 (device, plant-1): is of tier device, would take 551 ms, not 50 ms\n"
-        "  cam-3 (device, plant-1): it is not alive, would take 551 ms, not 50 ms\n"
+        "  cam-3 (device, plant-1): it cannot be reached, would take 551 ms, not 50 ms\n"
         "  cloud-1 (cloud, region-1): a link on the way to it is cut, would take 249 ms, not 50 ms\n"
         "  gw-1 (edge, plant-1): would take 111 ms, not 50 ms\n"
         "the soonest that a result could be there is after 111 ms"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tierflow.rig.cgroups import detect
 from tierflow.runtime.limits import Quota
 from tierflow.runtime.load import STEP, Load, Steps
+from tierflow.runtime.settings import FABRIC
 
 BUSY = "while True: pass"
 WINDOW = 0.8
@@ -92,6 +93,24 @@ def test_a_sample_is_cheap() -> None:
 
 
 @pytest.mark.namespace
+def test_a_program_of_the_fabric_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FABRIC, "/tmp/some-fabric")
+    with subprocess.Popen([sys.executable, "-S", "-c", BUSY]) as program:
+        try:
+            time.sleep(0.1)  # its environment is its own only once it runs
+            load = Load(root=1 << 30)
+            load.sample()
+            assert load._ours[program.pid]
+            monkeypatch.delenv(FABRIC)
+            with subprocess.Popen([sys.executable, "-S", "-c", BUSY]) as other:
+                time.sleep(0.1)
+                load.sample()
+                assert not load._ours[other.pid]
+                other.kill()
+        finally:
+            program.kill()
+
+
 def test_a_node_held_to_a_quota_counts_what_is_in_its_group(busy: subprocess.Popen[bytes]) -> None:
     hierarchy = detect()
     assert hierarchy is not None

@@ -309,7 +309,7 @@ class TestNews:
 
     def test_objects(self, settled: World) -> None:
         settled.placing.place(b"a" * 28, "gw-1", 5000)
-        assert settled.placing.known(b"a" * 28) == Input("gw-1", 5000.0)
+        assert settled.placing.known(b"a" * 28) == Input("gw-1", 5000.0, stored=True)
         assert settled.placing.known(b"b" * 28) is None
         flight = settled.start()
         assert settled.placing.awaits(flight.key)

@@ -18,11 +18,11 @@ def test_a_token_is_random_and_its_owners_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, " \n"])
-def test_a_missing_or_empty_token_says_where_to_get_it(tmp_path: Path, content: str | None) -> None:
+def test_a_missing_or_empty_token_says_what_to_do(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "token"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(FabricError, match=r"copy it .*from the machine that ran `tierflow up`"):
+    with pytest.raises(FabricError, match="take the fabric down and start it again"):
         read_token(path)
 
 

@@ -116,3 +116,15 @@ def test_the_same_options_give_the_same_handle() -> None:
     assert program.add.options(tier="edge") is program.add.options(tier="edge")
     assert program.add.options(tier="edge") is not program.add.options(tier="cloud")
     assert program.add.options(resources={"a": 1}) is not program.add.options(resources={"a": 1})
+
+
+def test_a_resident_is_found_by_its_name_on_its_one_node() -> None:
+    kind = tierflow.actor(node="cam-1", name="model", resident=True, num_cpus=0)(type("Model", (), {}))
+    assert kind._work.options == {
+        "lifetime": "detached", "max_restarts": -1, "get_if_exists": True, "name": "model", "num_cpus": 0,
+    }  # fmt: skip
+    for missing in ({"node": "cam-1"}, {"name": "model"}):
+        with pytest.raises(tierflow.OptionError, match="write node= and name= beside resident=True"):
+            tierflow.actor(resident=True, **missing)(type("Model", (), {}))
+    with pytest.raises(tierflow.OptionError, match="a task has no option 'resident'; there are"):
+        tierflow.task(resident=True)(nothing)

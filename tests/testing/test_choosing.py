@@ -258,7 +258,7 @@ class TestExplain:
         for line in (
             "asked      1 CPU",
             "policy     the least latency, with a result in 5 s, inputs that stay at their site",
-            "input      115 kB on cam-1",
+            "input      111 kB on cam-1",
             "placed on  gw-1: of 3 ways to run it, it has the least latency: ",
             "observed   nothing yet",
             "ruled out: an input may not leave plant-1",

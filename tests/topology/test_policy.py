@@ -22,6 +22,7 @@ policy:
   order: [edge, cloud]
   accuracy: 0.9
   margin: 1.6
+  on_cut: queue
 """
 
 
@@ -38,6 +39,7 @@ def test_a_policy_is_read_in_the_units_of_the_file(valid: str) -> None:
         "order": ("edge", "cloud"),
         "accuracy": 0.9,
         "margin": 1.6,
+        "on_cut": "queue",
     }
     assert parse(valid).policy is None
     assert PolicySpec().given == {}
@@ -59,6 +61,7 @@ def test_a_policy_is_read_in_the_units_of_the_file(valid: str) -> None:
         ("order: [egde]", "16: 'order' of the policy names 'egde', which is not one of this file's tiers; did you mean "
          "'edge'?"),
         ("order: [edge, edge]", "16: 'order' of the policy names 'edge' twice; remove one"),
+        ("on_cut: wait", "16: 'on_cut' of 'policy' is 'wait'; use one of: local, queue, fail"),
         ("order: []", "16: 'order' of 'policy' is an empty list; write at least one"),
     ],
 )  # fmt: skip
@@ -71,11 +74,11 @@ def test_a_policy_is_written_and_described_as_people_write_it(valid: str) -> Non
     assert parse(dump(spec)) == spec
     assert dump(spec).endswith(
         "policy: {minimise: {latency: 1, money: 50}, deadline: 50 ms, max_bytes: 1 MB, budget: 0.001 $, "
-        "energy: 2 J, stay: site, order: [edge, cloud], accuracy: 0.9, margin: 1.6}\n"
+        "energy: 2 J, stay: site, order: [edge, cloud], accuracy: 0.9, margin: 1.6, on_cut: queue}\n"
     )
     assert (
         "policy: minimise 1 latency + 50 money, deadline 50 ms, max_bytes 1 MB, budget 0.001 $, energy 2 J, "
-        "stay site, order edge > cloud, accuracy 0.9, margin 1.6"
+        "stay site, order edge > cloud, accuracy 0.9, margin 1.6, on_cut queue"
     ) in drawn(describe(spec)).replace("\n", " ").replace("  ", " ")
     assert describe(spec).to_dict()["policy"]["deadline"] == 0.05
 

@@ -16,7 +16,7 @@ WRONG_KEYS = [
     (
         "hosts: rig",
         "hosts: rig\ncolour: blue",
-        "3: the file has an unknown key, 'colour'; use one of: name, tiers, hosts, sites, nodes, links, policy",
+        "3: the file has an unknown key, 'colour'; use one of: name, tiers, hosts, sites, nodes, links, policy, tls",
     ),
     (
         "    delay: 25 ms",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tierflow.cli import check, explain, fabric, job, rig, run
+from tierflow.cli import certs, check, explain, fabric, job, rig, run, token
 from tierflow.cli.screen import reports_errors
 
 __all__ = ["app", "main"]
@@ -19,12 +19,15 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("up")(fabric.up)
 app.command("status")(fabric.status)
+app.command("restart")(fabric.restart)
 app.command("down")(fabric.down)
 app.command("join")(fabric.join)
 app.command("explain")(explain.explain)
 app.command("submit", context_settings={"allow_interspersed_args": False})(job.submit)
 app.command("run", context_settings={"allow_interspersed_args": True})(run.run)
 app.add_typer(rig.app, name="rig")
+app.add_typer(token.app, name="token")
+app.add_typer(certs.app, name="certs")
 
 
 def main() -> None:

@@ -6,24 +6,29 @@ import json
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from tierflow.cli.screen import out, say, table
-from tierflow.runtime import launch
-from tierflow.runtime.join import join_command, systemd_unit, watch
+from tierflow.errors import FabricError
+from tierflow.runtime import launch, restarting
+from tierflow.runtime.grants import Grants
+from tierflow.runtime.join import JoiningMachine, join_command, systemd_unit
 from tierflow.runtime.measured import Measurements
-from tierflow.runtime.node import JOB_PORT, NodeStart
+from tierflow.runtime.node import JOB_PORT
 from tierflow.runtime.record import FabricRecord, find, records
 from tierflow.runtime.status import NodeStatus, node_statuses
 from tierflow.topology import ClusterSpec, Link, Topology, load
 from tierflow.units import show_bytes, show_duration, show_rate, show_size, size
 
-__all__ = ["down", "join", "start", "status", "up"]
+__all__ = ["down", "join", "restart", "start", "status", "up"]
 
 START_WITHIN = 180.0
 
@@ -40,11 +45,11 @@ def up(
     record = start(spec, port=port, timeout=timeout)
     out.print(f"the fabric {record.name} is up: {len(record.supervisors)} nodes, dashboard at {record.dashboard}")
     out.print(f"the dashboard asks for the token in {record.token}", soft_wrap=True)
-    if spec.hosts == "machines":
-        out.print(f"copy {record.token} to each machine below, readable by its owner only", soft_wrap=True)
+    out.print("traffic between nodes is encrypted" if spec.encrypted else "traffic between nodes is not encrypted")
     for node in spec.nodes:
         if node.name not in record.supervisors:
-            out.print(f"on {node.name}: {join_command(record, node)}", soft_wrap=True)
+            token = f"{record.state}/{node.name}.token"
+            out.print(f"on {node.name}, with a copy of {token}: {join_command(record, node)}", soft_wrap=True)
 
 
 def start(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = START_WITHIN) -> FabricRecord:
@@ -65,6 +70,7 @@ def status(
     """Show each node of the running fabric, and the bytes that crossed each link."""
     record = find(fabric)
     nodes = node_statuses(record)
+    refused = Grants(Path(record.state)).refused()
     links = launch.link_traffic(record)
     measured = Measurements.read(Path(record.state)).links
     if as_json:
@@ -74,6 +80,7 @@ def status(
             "dashboard": record.dashboard,
             "head": record.head,
             "nodes": rows,
+            "refused": [asdict(row) for row in refused],
             "links": links,
             "measured": measured,
         }
@@ -81,6 +88,10 @@ def status(
         return
     out.print(f"fabric {record.name}, head {record.head}, dashboard {record.dashboard}")
     out.print(_node_table(nodes))
+    for row in refused:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.at))
+        claim = f"{row.name} ({row.tier or 'no tier'}, {row.site or 'no site'}) at {row.address}"
+        out.print(f"[red]refused[/] {at}: {escape(claim)}: {escape(row.why)}", soft_wrap=True)
     out.print(_link_table(Topology.of(record.spec()).links, measured, links))
 
 
@@ -95,29 +106,57 @@ def down(
         out.print(f"the fabric {record.name} is down")
 
 
+def restart(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NODE]...", help="Nodes, in this order.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every node, the head last.")] = False,
+    drain: Annotated[float, typer.Option(help="Wait so long (s) for tasks that run on a node.")] = 10.0,
+    timeout: Annotated[float, typer.Option(help="How long a node may be away, in seconds.")] = START_WITHIN,
+    fabric: FabricName = None,
+) -> None:
+    """Restart nodes one by one while the others go on, each when the one before it is back with its actors.
+
+    A node of this machine that lost its supervisor (a host of the rig that lost its power) is started.
+    """
+    if bool(names) == every:
+        raise FabricError("restart takes nodes or --all", "name the nodes, or say --all")
+    record = find(fabric)
+    with say.status("restarting") as spinner:
+        for step in restarting.restart(record, names or restarting.in_order(record), drain=drain, within=timeout):
+            spinner.update(f"{step.node}: {step.what}")
+            out.print(f"{step.node}: {_SAID[step.what].format(step.number, step.after)}", highlight=False)
+
+
+_SAID = {
+    "starting": "its supervisor was gone; starting it",
+    "draining": "given nothing new",
+    "away": "ended, with {0} tasks still running",
+    "lost": "{0} of its actors do not come back: their max_restarts is 0",
+    "joined": "a member again after {1:.1f} s",
+    "back": "back after {1:.1f} s, with {0} actors",
+    "missing": "not back after {1:.1f} s",
+}
+
+
 def join(
-    head: Annotated[str, typer.Option(help="address:port of the head.")],
-    tier: Annotated[str, typer.Option(help="The tier of this machine.")],
-    site: Annotated[str, typer.Option(help="The site of this machine.")],
-    name: Annotated[str, typer.Option(help="The name of this machine in the fabric.")],
-    token_file: Annotated[Path, typer.Option(help="The fabric's token.")] = Path("~/.ray/auth_token"),
+    token_file: Annotated[Path, typer.Option(help="A join token: `tierflow token make` on the head makes one.")],
+    name: Annotated[str, typer.Option(help="The name of this machine, where its token does not say it.")] = "",
     address: Annotated[str, typer.Option(help="The address others reach this machine at.")] = "",
     cpus: Annotated[float | None, typer.Option(help="CPUs to offer; all there are by default.")] = None,
     gpus: Annotated[float, typer.Option(help="GPUs to offer.")] = 0.0,
     memory: Annotated[str | None, typer.Option(help="For workers, e.g. '4 GiB'; Ray decides by default.")] = None,
-    temp_dir: Annotated[str, typer.Option(help="Where Ray keeps sockets and logs; /tmp/ray by default.")] = "",
+    temp_dir: Annotated[str, typer.Option(help="Where Ray keeps sockets and logs.")] = "",
     print_unit: Annotated[bool, typer.Option("--print-unit", help="Print a systemd unit and do nothing.")] = False,
 ) -> None:
     """Make this machine a node of a fabric, in the foreground; join again whenever its Ray node ends."""
-    token = token_file.expanduser().absolute()
     cores = float(os.cpu_count() or 1) if cpus is None else cpus
     room = None if memory is None else size(memory)
-    start = NodeStart(name, tier, site, head, address=address, cpus=cores, gpus=gpus, memory=room, folder=temp_dir)
+    token = token_file.expanduser().absolute()
+    machine = JoiningMachine(token, name, address, cores, gpus, room, temp_dir)
     if print_unit:
-        out.print(systemd_unit(start, token), markup=False, soft_wrap=True, end="")
+        out.print(systemd_unit(machine), markup=False, soft_wrap=True, end="")
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    supervisor = watch(start, token)
+    supervisor = machine.watch()
     signal.signal(signal.SIGTERM, supervisor.stop)
     signal.signal(signal.SIGINT, supervisor.stop)
     supervisor.run(first_must_succeed=True)

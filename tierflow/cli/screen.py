@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tierflow.errors import TierflowError
+from tierflow.units import show_duration
 
-__all__ = ["out", "reports_errors", "say", "table"]
+__all__ = ["out", "reports_errors", "say", "show_left", "table"]
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 """Standard output: what was asked for. A file or a pipe has no width of its own."""
@@ -28,6 +29,11 @@ def table(*titles: str) -> Table:
     for index, title in enumerate(titles):
         made.add_column(title, no_wrap=index == 0, overflow="fold")
     return made
+
+
+def show_left(seconds: float) -> str:
+    """Time that is left, to the tenth of a day, or to the second of the last one."""
+    return f"{seconds / 86400:.1f} days" if seconds >= 86400 else show_duration(max(round(seconds), 0))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
-"""Pure reducers: ``(state, event, now) -> (state, actions)``. The runtime carries out the actions."""
+"""Pure reducers, `(state, event, now) -> (state, actions)`: what is done about time and loss, without either."""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from tierflow.control.liveness import Heard, Liveness, Message, Peer, Publish, Report, Send, Tick, View, begun, step
+
+__all__ = ["Heard", "Liveness", "Message", "Peer", "Publish", "Report", "Send", "Tick", "View", "begun", "step"]

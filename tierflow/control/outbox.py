@@ -161,7 +161,8 @@ def delay(failures: int, jitter: float) -> float:
 
 def _batch(rows: Sequence[Row], most: int) -> list[Row]:
     """As many from the front as fit; the first in any case."""
-    batch, size = [], 0
+    batch: list[Row] = []
+    size = 0
     for row in rows:
         if batch and size + row.size > most:
             break

@@ -16,7 +16,7 @@ def victims(
 ) -> tuple[int, ...] | None:
     """The sequence numbers to drop so that `need` bytes (more than 0) come free; None refuses the new record.
 
-    `waiting` is (sequence number, priority, bytes) of what waits, oldest first; `priority` is that of the new record.
+    `waiting` is (sequence number, priority, bytes) of each record that waits, oldest first; `priority` that of the new.
     Where all of them have to be looked at, `spare` bytes more go where they can, so that the next put need not look.
 
     - "oldest": the oldest go.

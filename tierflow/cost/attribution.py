@@ -112,7 +112,8 @@ def _transfer(carriers: Sequence[Move], node: str, ended: float, off: float, spr
     seconds = max(taken, TELLS * spread) * _streaming([largest]) / _streaming(carriers)
     ends = (largest.end, node) if largest.inward else (node, largest.end)
     limited = taken < TELLS * spread
-    return Transfer(*ends, float(largest.size[0]), seconds, ended, limited) if seconds > 0 else None
+    doubt = spread / max(taken, TELLS * spread)
+    return Transfer(*ends, float(largest.size[0]), seconds, ended, limited, doubt) if seconds > 0 else None
 
 
 def _streaming(carriers: Sequence[Move]) -> float:

@@ -12,11 +12,15 @@ __all__ = ["Call", "Input", "Variant"]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input of a call: the node where it is, its bytes, and what it may not leave (its device or its site)."""
+    """An input of a call: the node where it is, its bytes, and what it may not leave (its device or its site).
+
+    One that is `stored` lies in the node's object store: no message carries it, however small it is.
+    """
 
     at: str
     size: float
     stay: Stay | None = None
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 
 __all__ = ["Curve", "Knot", "size_class"]
 
-MEMORY = 0.1
-"""The least weight of a new sample in a knot: about the last 20 samples count."""
+MEMORY = 0.2
+"""The least weight of a new sample in a knot: about the last 10 samples count."""
 GATE = 3.0
 """Standard deviations beyond which a sample is an outlier."""
 SURE_AFTER = 4
 """Samples of a knot before which none is taken for an outlier."""
+EAGER = 0.5
+"""The least weight of one of the first samples that is below the mean: what disturbs a start only lengthens a call."""
 STEP_AFTER = 3
 """Outliers in a row on one side that are a new level."""
 FIRST_SPREAD, LEAST_SPREAD = 0.3, 0.02
@@ -56,7 +58,8 @@ class Knot:
         if self.count >= SURE_AFTER and abs(math.log(amount / self.amount)) > GATE * self.spread:
             run = self.run + 1 if error > 0 and self.run >= 0 else self.run - 1 if error < 0 and self.run <= 0 else 0
             return replace(self, run=run) if abs(run) < STEP_AFTER else Knot(size, amount, shown=self.shown)
-        gain = max(1.0 / (self.count + 1), MEMORY)
+        least = MEMORY if self.count >= SURE_AFTER or error > 0 else EAGER
+        gain = max(1.0 / (self.count + 1), least)
         variance = (1 - gain) * (self.spread**2 + gain * error**2)
         return Knot(
             self.size + gain * (size - self.size),

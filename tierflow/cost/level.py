@@ -47,12 +47,15 @@ class Level:
         share = 1.0 if value.source <= Source.DECLARED else value.deviation / value.value
         return cls(math.log(value.value), share**2, loud, now, None, loud, patient)
 
-    def observed(self, sample: float, now: float) -> Level:
-        """The level after a sample (in the unit of the quantity, above 0) that was taken at `now` (seconds)."""
+    def observed(self, sample: float, now: float, doubt: float = 0.0) -> Level:
+        """The level after a sample (in the unit of the quantity, above 0) that was taken at `now` (seconds).
+
+        `doubt` is the relative standard deviation of how it was taken, beside the quantity's own noise.
+        """
         seen = math.log(sample)
         variance = self.variance + DRIFT * max(now - self.time, 0.0)
         surprise = seen - self.mean
-        spread = variance + self.noise
+        spread = variance + self.noise + doubt**2
         if surprise**2 <= GATE**2 * spread:
             gain = variance / spread
             noise = min(max(self.noise + PACE * (surprise**2 - spread), QUIET), self.loud)
@@ -61,11 +64,11 @@ class Level:
             return self._at(self.other, variance, self.noise, now)
         if self.patient:
             return self._at(self.mean, variance, self.noise, now, other=seen)
-        return self._at(seen, self.noise, self.noise, now, other=self.mean)
+        return self._at(seen, self.noise + doubt**2, self.noise, now, other=self.mean)
 
-    def at_least(self, sample: float, now: float) -> Level:
+    def at_least(self, sample: float, now: float, doubt: float = 0.0) -> Level:
         """The level after a sample that only bounds it from below, as that of a sender with too little to send."""
-        return self.observed(sample, now) if math.log(sample) > self.mean else self
+        return self.observed(sample, now, doubt) if math.log(sample) > self.mean else self
 
     def value(self, now: float, source: Source = Source.MEASURED) -> Value:
         """The quantity at `now` (seconds): less sure the longer nobody has looked."""

@@ -1,9 +1,9 @@
 """The bytes that one call moves, and when.
 
 How a call travels is Ray's way: the caller sends a message to the node and the answer comes back in one; an input or
-a result of at most `INLINE` bytes that is where the message starts travels inside it, all others are fetched by the
-node that needs them, which first asks their owner where they are. A call ends with its answer: a result that is
-fetched is fetched after that.
+a result of at most `INLINE` bytes that is where the message starts travels inside it, unless it was put into an object
+store; all others are fetched by the node that needs them, which first asks their owner where they are. A call ends with
+its answer: a result that is fetched is fetched after that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from tierflow.cost.call import Call, Input
 from tierflow.cost.codec import Codec, codec_time
 from tierflow.cost.estimate import Estimates, Floats
-from tierflow.cost.transfer import INLINE, Way, send_time, usable_rate, way
+from tierflow.cost.transfer import FIRST_WINDOW, INLINE, Way, send_time, usable_rate, way
 from tierflow.topology.conditions import Conditions
 
 __all__ = ["EVERY", "MESSAGE", "Move", "moves"]
@@ -34,7 +34,8 @@ class Move:
 
     All columns have one entry for each node that might run the call. `size` is bytes that cross links, `lag` seconds
     of round trips before the first byte leaves, `packing` those of the codec at both ends. They go by `path`; what
-    asks for them and acknowledges them goes by `back`. `later` says that the answer does not wait for them.
+    asks for them and acknowledges them goes by `back`. Their sender may have `window` bytes under way at the start.
+    `later` says that the answer does not wait for them.
     """
 
     end: str
@@ -44,6 +45,7 @@ class Move:
     packing: Estimates
     path: Way
     back: Way
+    window: Floats | float
     later: bool = False
 
     @property
@@ -54,7 +56,7 @@ class Move:
     @cached_property
     def sending(self) -> Estimates:
         """Seconds from the first byte that leaves to the last that arrives, without delay."""
-        return send_time(self.size, self.path, self.round_trip)
+        return send_time(self.size, self.path, self.round_trip, self.window)
 
     @cached_property
     def carrying(self) -> Floats:
@@ -76,8 +78,8 @@ def moves(call: Call, codec: Codec, result: float, conditions: Conditions, at: s
     answer = np.where(out.apart, MESSAGE * call.trips + (result if _answers(call, result) else 0.0), 0.0)
     none = Estimates.none("s", len(there))
     return (
-        Move(call.caller, True, there, _lag(out, back, call.trips), none, out, back),
-        Move(call.caller, False, answer, none, none, back, out),
+        Move(call.caller, True, there, _lag(out, back, call.trips), none, out, back, _window(conditions, call.caller)),
+        Move(call.caller, False, answer, none, none, back, out, conditions.window.value[at]),
         *_fetches(call, codec, conditions, at),
         *_delivery(call, codec, result, conditions, at),
     )
@@ -85,7 +87,7 @@ def moves(call: Call, codec: Codec, result: float, conditions: Conditions, at: s
 
 def _rides(item: Input, call: Call) -> bool:
     """Whether an input travels inside the call's message."""
-    return item.at == call.caller and item.size <= INLINE
+    return item.at == call.caller and item.size <= INLINE and not item.stored
 
 
 def _answers(call: Call, result: float) -> bool:
@@ -129,8 +131,15 @@ def _fetched(
         codec_time(codec, bytes_apart, *ends),
         path,
         back,
+        _window(conditions, end) if inward else conditions.window.value[at],
         later=not inward,
     )
+
+
+def _window(conditions: Conditions, vertex: str) -> float:
+    """Bytes that a vertex may have under way at the start; a site is no sender that anybody has looked at."""
+    index = conditions.fixed.nodes.get(vertex)
+    return FIRST_WINDOW if index is None else float(conditions.window.value[index])
 
 
 def _ways(conditions: Conditions, vertex: str, at: slice) -> tuple[Way, Way]:

@@ -2,8 +2,8 @@
 
 A transfer is a TCP stream: packets are forwarded hop by hop, so the slowest link sets the rate and each other link
 adds one packet's time; the window begins small and doubles each round trip (RFC 6928, RFC 5681: also after a pause
-longer than a retransmission timeout); loss bounds the rate (Mathis et al., "The Macroscopic Behavior of the TCP
-Congestion Avoidance Algorithm", 1997).
+longer than a retransmission timeout, but not with BBR, which keeps the rate that it knows); loss bounds the rate
+(Mathis et al., "The Macroscopic Behavior of the TCP Congestion Avoidance Algorithm", 1997).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tierflow.cost.energy import JOULES_PER_BYTE
 from tierflow.cost.estimate import Estimates, Floats
 from tierflow.topology.column import Source
-from tierflow.topology.conditions import Conditions, Fixed
+from tierflow.topology.conditions import WINDOW, Conditions, Fixed
 
 __all__ = ["FIRST_WINDOW", "INLINE", "Way", "rate_of", "send_time", "usable_rate", "way"]
 
@@ -25,7 +25,7 @@ INLINE = 100 * 1024
 """Bytes up to which Ray carries an argument or a result inside the call's own messages."""
 SEGMENT = 1448.0
 """Bytes of data in one packet of 1,500 bytes with IPv4, TCP and timestamps."""
-FIRST_WINDOW = 10 * SEGMENT
+FIRST_WINDOW = WINDOW
 """Bytes that TCP sends before the first acknowledgement (RFC 6928)."""
 GOODPUT = 0.95
 """The share of a declared rate that is left for data; measured rates are of data."""
@@ -103,14 +103,15 @@ def _tariff(fixed: Fixed, vertex: str, inward: bool) -> tuple[Floats, Floats]:
     return price, routes.total(np.array([JOULES_PER_BYTE[link.radio] for link in links]))
 
 
-def send_time(size: Floats | float, out: Way, round_trip: Floats, window: float = FIRST_WINDOW) -> Estimates:
+def send_time(size: Floats | float, out: Way, round_trip: Floats, window: Floats | float = FIRST_WINDOW) -> Estimates:
     """Seconds from the first byte that leaves to the last that arrives, without the delay; nothing for no bytes.
 
     Args:
         size: bytes, one number for all nodes or one for each.
         out: the paths that the bytes take.
         round_trip: seconds there and back on each path.
-        window: bytes that may be under way at the start; that of a stream that has just sent is larger.
+        window: bytes that may be under way at the start, one number or one for each path; that of a stream that has
+            just sent is larger.
     """
     size = np.broadcast_to(np.asarray(size, np.float64), out.rate.shape)
     rate = usable_rate(out, round_trip)
@@ -148,7 +149,7 @@ def usable_rate(out: Way, round_trip: Floats) -> Floats:
     return bounded
 
 
-def _stream_time(size: Floats, rate: Floats, round_trip: Floats, window: float) -> Floats:
+def _stream_time(size: Floats, rate: Floats, round_trip: Floats, window: Floats | float) -> Floats:
     """The most over k of k round trips waited and then all that is left at the full rate.
 
     Round j sends a window of w 2^j bytes and takes the longer of a round trip and the window's own time. Those

@@ -32,7 +32,7 @@ class Transfer:
     """Bytes that were seen to go from one node to another in `seconds`, from the first sent to the last arrived.
 
     `ended` is when, in seconds of any steady clock. `limited` says that the sender had too little to send, or had to
-    wait, so that the link could have carried more.
+    wait, so that the link could have carried more. `doubt` is the relative standard deviation of `seconds`.
     """
 
     source: str
@@ -41,6 +41,7 @@ class Transfer:
     seconds: float
     ended: float
     limited: bool = False
+    doubt: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,9 @@ class Watched:
         """
         path = conditions.topology.path(seen.source, seen.target) or ()
         way_back = conditions.topology.path(seen.target, seen.source) or ()
-        rate = rate_of(seen.size, seen.seconds, _delay((*path, *way_back), conditions))
+        at = conditions.fixed.nodes.get(seen.source)
+        window = FIRST_WINDOW if at is None else float(conditions.window.value[at])
+        rate = rate_of(seen.size, seen.seconds, _delay((*path, *way_back), conditions), window)
         limited = seen.limited or rate is None
         rate = seen.size / seen.seconds if rate is None else rate
         rates = data_rates(conditions)
@@ -94,7 +97,7 @@ class Watched:
         levels = dict(self.rates)
         for index in below or ([] if limited else [slowest]):
             level = levels.get(names[index]) or _level(conditions.rate.at(index), known[index], seen.ended)
-            levels[names[index]] = (level.at_least if limited else level.observed)(rate, seen.ended)
+            levels[names[index]] = (level.at_least if limited else level.observed)(rate, seen.ended, seen.doubt)
         moved = _moved(levels, self.rates, conditions.rate, conditions, seen.ended)
         changes = {name: LinkChange(rate=value) for name, value in moved.items()}
         after = replace(

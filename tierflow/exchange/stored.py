@@ -1,4 +1,4 @@
-"""A value as bytes at rest: a line of JSON that says what it is, then the value itself. Reading runs no code.
+"""A value as bytes at rest: a line of JSON that says what it is, then the value. No pickle: reading runs no code.
 
 What can be stored: bytes, text, JSON (dict with text keys, list, numbers, True, False, None), Arrow tables and record
 batches, torch tensors (as payloads) and numpy arrays of plain elements.

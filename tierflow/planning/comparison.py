@@ -41,7 +41,7 @@ class Comparison:
     """Alternatives as they are with no call in a queue: usable ones in order of preference, then what is ruled out.
 
     `usable` and `ruled_out` count all there are, also those that `rows` leaves out. Sizes of inputs are those that
-    stand for all calls that are alike, up to an eighth above the true ones. Numbers have five digits.
+    stand for all calls that are alike, up to 3 % above the true ones. Numbers have five digits.
     """
 
     asked: str
@@ -113,7 +113,7 @@ class Comparison:
         return {
             "asked": self.asked,
             "policy": plain_policy(self.policy),
-            "inputs": [[item.at, item.size, item.stay] for item in self.inputs],
+            "inputs": [[item.at, item.size, item.stay, item.stored] for item in self.inputs],
             "rows": [plain_row(row) for row in self.rows],
             "usable": self.usable,
             "ruled_out": self.ruled_out,

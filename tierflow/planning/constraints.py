@@ -45,7 +45,7 @@ def rules(
     out[[conditions.fixed.nodes[name] for name in refused if name in conditions.fixed.nodes]] = True
     found = (
         Rule(out, lambda at: refused[nodes[at].name]),
-        Rule(~conditions.alive & ~out, lambda at: "it is not alive"),
+        Rule(~conditions.alive & ~out, lambda at: "it cannot be reached"),
         Rule(~predicted.open & ~out, lambda at: "a link on the way to it is cut"),
         *_of_node(call, policy, conditions, out),
         *_of_variant(call, policy, variant, len(nodes)),

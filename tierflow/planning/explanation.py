@@ -32,7 +32,7 @@ class Explanation:
         when: seconds since 1970.
         asked: what the request asks, in words.
         policy: what was minimised and kept; None where no policy was looked at.
-        inputs: where they are, how large (up to an eighth above the truth), and what they may not leave.
+        inputs: where they are, how large (up to 3 % above the truth), and what they may not leave.
         node: where the call was placed; "" where that was left to Ray.
         variant: the function that was chosen to do the job; codec: how fetched data is packed.
         why: the reason, a sentence.

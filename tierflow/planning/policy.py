@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_args
 
 from tierflow.errors import OptionError
-from tierflow.topology import METRICS, Metric, PolicySpec, Stay
+from tierflow.topology import METRICS, Metric, OnCut, PolicySpec, Stay
 from tierflow.units import duration, energy, money, show_bytes, show_duration, show_energy, size
 
 __all__ = ["POLICY_OPTIONS", "Policy"]
@@ -21,6 +21,7 @@ _MEND = {
     "stay": "write 'device' or 'site'",
     "order": "write the tiers, best first, like ('edge', 'cloud')",
     "accuracy": "write a share from 0 to 1, like 0.9",
+    "on_cut": "write 'local', 'queue' or 'fail'",
     "margin": "write a number of standard deviations, like 1.6",
 }
 POLICY_OPTIONS = tuple(_MEND)
@@ -34,7 +35,8 @@ class Policy:
     `weights` are per second, joule, dollar and byte. `deadline` (seconds), `max_bytes`, `budget` (dollars) and
     `energy` (joules, modelled) bound what one call may take, by `margin` standard deviations. `stay` forbids inputs
     to leave their device or site. Of two tiers in `order` the first wins whatever it costs, and tiers that are not in
-    it come last. `accuracy` is the least a variant must have; None admits only the function that was called.
+    it come last. `on_cut` says what becomes of a call to nodes that are cut off; None: it runs on others if it may run
+    there, and fails if not. `accuracy` is the least a variant must have; None admits only the function that was called.
 
     `given` are the fields that were asked for although their value is the default, so that `over` knows them.
     """
@@ -48,6 +50,7 @@ class Policy:
     order: tuple[str, ...] = ()
     accuracy: float | None = None
     margin: float = 0.0
+    on_cut: OnCut | None = None
     given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     @classmethod
@@ -138,6 +141,13 @@ def _stay(value: Any) -> Stay:
     return "device" if value == "device" else "site"
 
 
+def _on_cut(value: Any) -> OnCut:
+    chosen: OnCut | None = next((known for known in get_args(OnCut) if known == value), None)
+    if chosen is None:
+        raise ValueError(value)
+    return chosen
+
+
 def _order(value: Any) -> tuple[str, ...]:
     tiers = (value,) if isinstance(value, str) else tuple(value)
     if not all(isinstance(tier, str) and tier for tier in tiers) or len(set(tiers)) < len(tiers):
@@ -154,5 +164,6 @@ _READ: Mapping[str, Any] = {
     "stay": _stay,
     "order": _order,
     "accuracy": _share,
+    "on_cut": _on_cut,
     "margin": _amount,
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from tierflow.runtime.agent import Agent
+from tierflow.runtime.agent import Agent, Facts
 from tierflow.runtime.hardware import Hardware
 from tierflow.runtime.settings import SELDOM
 from tierflow.runtime.sharing import NAMESPACE
@@ -28,11 +28,11 @@ log = logging.getLogger("tierflow.registry")
 class Agents:
     """One agent on each node.
 
-    `told` is called here with a node and its measured speed once that is known; `busy` is called by the agents, on
-    their nodes, with the share of the cores that others keep busy.
+    `told` is called here with a node and what its agent said of it, once that is known; `busy` is called by the agents,
+    on their nodes, with the share of the cores that others keep busy.
     """
 
-    def __init__(self, told: Callable[[str, Value], None], busy: Callable[[str, Value], Any]) -> None:
+    def __init__(self, told: Callable[[str, Facts], None], busy: Callable[[str, Value], Any]) -> None:
         self._told, self._busy = told, busy
         self._asked: dict[Any, str] = {}
         self._lives: dict[str, str] = {}
@@ -67,7 +67,7 @@ class Agents:
                 continue
             self.known[name] = next(member for member in members if member.name == name)
             self.hardware[name] = facts.hardware
-            self._told(name, facts.speed)
+            self._told(name, facts)
 
     def of(self, node: str) -> Any:
         """The handle of a node's agent."""

@@ -89,9 +89,11 @@ def refusals(work: Work, members: Sequence[Member], nodes: Iterable[str]) -> Ref
 
 
 def chosen(
-    placing: Placing, work: Work, policy: Policy, given: tuple[Input, ...], refused: Refused
+    placing: Placing, work: Work, policy: Policy, given: tuple[Input, ...], refused: Refused, *, whole: bool = False
 ) -> tuple[Work, Call, Choice]:
     """The work that is to do the call, itself or a variant of it, the call as it was placed, and its node.
+
+    `whole` chooses as if no node were cut off.
 
     Raises:
         NoPlacement: no node can keep what the policy asks.
@@ -100,7 +102,7 @@ def chosen(
     if policy.accuracy is not None:
         works.update({_variant(other): other for other in work.variants})
     try:
-        call, choice = placing.choose(tuple(works), work.request, policy, given, refused)
+        call, choice = placing.choose(tuple(works), work.request, policy, given, refused, whole=whole)
     except NoPlacement as error:
         raise NoPlacement(work.request.title, error.asked, error.refusals, error.mend) from None
     return next(other for variant, other in works.items() if variant.function == choice.function), call, choice

@@ -31,7 +31,7 @@ def keep(file: Path, text: str) -> None:
     write_whole(file, text)
 
 
-def write_whole(file: Path, text: str) -> None:
+def write_whole(file: Path, content: str | bytes) -> None:
     """Write a file whole or not at all: several processes may write it at once, and the last one wins.
 
     Raises:
@@ -39,8 +39,8 @@ def write_whole(file: Path, text: str) -> None:
     """
     descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=file.name)
     try:
-        with os.fdopen(descriptor, "w") as opened:
-            opened.write(text)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(content.encode() if isinstance(content, str) else content)
             opened.flush()
             os.fsync(descriptor)
         Path(draft).replace(file)

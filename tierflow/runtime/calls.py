@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
@@ -14,12 +13,14 @@ import ray
 from tierflow.errors import FabricError
 from tierflow.planning import Policy, eligible, no_placement
 from tierflow.planning.explanation import Explanation
+from tierflow.runtime.answering import own_address
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.asking import can_choose, kept, refusals
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
-from tierflow.runtime.settings import RIG
+from tierflow.runtime.residents import island_here
+from tierflow.runtime.settings import ISLAND, RIG
 from tierflow.runtime.starters import made_ready, options_of
 from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
@@ -32,6 +33,9 @@ AGAIN = 30.0
 """Seconds after which a registry that was not there is looked for again."""
 KNOCK = 10.0
 """Seconds that the head may take to accept a connection."""
+
+_IN_AN_ISLAND = frozenset({"stay", "order", "weights"})
+"""What any call keeps in an island, which is one node: there is nothing to choose, and nothing leaves."""
 
 
 class RayFabric:
@@ -55,6 +59,7 @@ class RayFabric:
 
         Raises:
             NoPlacement: no node can run it.
+            Cut: the nodes that could are cut off from here.
             FabricError: this process is in no fabric and finds none.
         """
         ready = work.ready
@@ -75,9 +80,14 @@ class RayFabric:
         return node(start, work.body, args, kwargs, options_of(work))
 
     def get(self, refs: Any, *, timeout: float | None = None) -> Any:
-        """`ray.get`."""
+        """`ray.get`, which does not wait for what is cut off.
+
+        Raises:
+            Cut: it is on its way to, or at, a node that is.
+        """
         self._join()
-        if self._guide is not None and isinstance(refs, ray.ObjectRef):
+        all_ = refs if isinstance(refs, list) else [refs]
+        if self._guide is not None and all_ and all(isinstance(ref, ray.ObjectRef) for ref in all_):
             return self._guide.get(refs, timeout)
         return ray.get(refs, timeout=timeout)
 
@@ -151,6 +161,8 @@ class RayFabric:
         """Where nobody predicts, a policy would be passed over in silence, `stay` too: that is an error."""
         if self._guide is None:
             asks = work.policy.over(self._policy()).asks
+            if asks and (ISLAND in os.environ or island_here() == ray.get_runtime_context().gcs_address):
+                asks -= _IN_AN_ISLAND
             if asks:
                 raise FabricError(
                     f"{work.request.title} has a policy ({', '.join(sorted(asks))}), and this cluster has no registry "
@@ -194,7 +206,7 @@ def connect(address: str | None = None, **options: Any) -> None:
     Raises:
         FabricError: there is none, or it does not let this process in.
     """
-    address = address or os.environ.get("RAY_ADDRESS") or "auto"
+    address = address or island_here() or os.environ.get("RAY_ADDRESS") or "auto"
     try:
         own = _knock(address)
         if RIG in os.environ:
@@ -216,8 +228,7 @@ def _knock(address: str) -> str | None:
 
     Raises `OSError`.
     """
-    host, colon, port = address.rpartition(":")
+    _, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or "://" in address:
         return None
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK) as there:
-        return str(there.getsockname()[0])
+    return own_address(address, KNOCK)

@@ -31,9 +31,14 @@ class Dashboard:
         Raises:
             FabricError: nothing answers, or what answers refuses the token.
         """
+        return tuple(member for member, _ in self.started(timeout))
+
+    def started(self, timeout: float = 10.0) -> tuple[tuple[Member, float], ...]:
+        """The same, each with when it started, in seconds since 1970."""
         answer = self._get("/api/v0/nodes?detail=1&limit=10000", timeout)
         rows = answer["data"]["result"]["result"]
-        return tuple(sorted((_member(row) for row in rows), key=lambda member: (member.name, member.ray_id)))
+        found = ((_member(row), (row.get("start_time_ms") or 0) / 1000) for row in rows)
+        return tuple(sorted(found, key=lambda row: (row[0].name, row[0].ray_id)))
 
     def _get(self, path: str, timeout: float) -> Mapping[str, Any]:
         request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self.token}"})
@@ -45,7 +50,7 @@ class Dashboard:
                 if error.code in (401, 403):
                     raise FabricError(
                         f"the head at {self.url} refuses this token",
-                        "name the token file of the running fabric with --token-file",
+                        "another fabric of yours may listen there: see `tierflow down --all`",
                     ) from None
             raise FabricError(f"the head at {self.url} answers with {error.code}", "see its log") from None
         except (OSError, ValueError) as error:

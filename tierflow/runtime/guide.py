@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from time import monotonic, sleep
@@ -10,19 +11,21 @@ from typing import Any
 import ray
 
 from tierflow.cost.call import Input
+from tierflow.cost.curve import size_class
+from tierflow.cost.transfer import INLINE
 from tierflow.errors import FabricError
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.asking import (
     INLINE_TEXT,
-    chosen,
     error_words,
     inputs,
     kept,
     next_best,
     refusals,
 )
+from tierflow.runtime.cuts import Cuts
 from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import made_ready
@@ -36,8 +39,12 @@ BRIEF = 0.005
 """Seconds of work below which not every call is chosen for and observed: both would cost a share of the call."""
 FIRST_CALLS = 16
 """Calls of a function that are all observed, however brief."""
-STRIDE = 8
-"""Of brief calls, one in so many is chosen for and observed; it stands for all of them."""
+STRIDES = 8, 64
+"""Of brief calls, one in so many is chosen for and observed, and stands for all of them: fewer when they come fast."""
+FAST = 0.02
+"""Seconds between two choices below which the next is for more calls."""
+LULL = 0.1
+"""Seconds without a call that nobody watched after which a call has the node to itself, as far as is known here."""
 MOMENT = 0.1
 """Seconds by which what is told of a call may be later than its result."""
 OWNER_WITHIN = 2000
@@ -52,6 +59,8 @@ class Guide:
         self.placing, self._sharing, self._program = sharing.placing, sharing, program
         self._names: dict[str, str] = {}
         self._members: dict[str, Member] = {}
+        self._skipped = 0.0
+        self._cuts = Cuts(self.placing, lambda: tuple(self._members.values()))
         self.meet(members)
 
     @classmethod
@@ -83,12 +92,18 @@ class Guide:
         """Submit the call to the node that is chosen for it.
 
         Raises:
+            Cut: the nodes that could run it are cut off from here.
             NoPlacement: no node can keep what the policy asks.
         """
-        small = not kwargs and all(_is_small(value) for value in args)
-        if ready.skip > 0 and small and self._same_program(ready):
+        reach, alike = self._cuts.look(), None if kwargs else self._alike(args)
+        if ready.skip > 0 and alike is not None and self._goes_on(ready, alike, reach):
             ready.skip -= 1
-            return ready.start(*args)
+            self._skipped = monotonic()
+            ref = ready.start(*args)
+            self.placing.follow(ref.binary(), ready.made)
+            # Nobody will say when it ends, so what it refers to must not be kept for another try.
+            self._submitted(ref, ready.node, work, ready, args, kwargs, retried=not alike)
+            return ref
         began = monotonic()
         policy = self._policy(work, ready)
         values = (*args, *kwargs.values())
@@ -98,7 +113,8 @@ class Guide:
         if policy.accuracy is not None and ready.rivals is not work.variants:
             ready.refused, ready.rivals = refusals(work, tuple(self._members.values()), self.nodes), work.variants
         awaits = any(isinstance(value, ray.ObjectRef) and self.placing.awaits(value.binary()) for value in values)
-        doer, call, choice = chosen(self.placing, work, policy, given, ready.refused)
+        tells = not awaits and began - self._skipped > LULL
+        doer, call, choice = self._cuts.chosen(work, policy, given, ready.refused)
         self._sharing.wake()
         observed = doer.observed is not None
         start = self._way(doer, choice, observed=observed)
@@ -109,24 +125,43 @@ class Guide:
             return made
         ready.calls += 1
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
-        if brief and small and not policy.asked:  # what is to be kept is looked at for each call
+        # What is to be kept is looked at for each call, and one call is enough to look at another node.
+        if brief and alike is not None and not policy.asked and not choice.explores:
             ready.start = self._way(doer, choice, observed=False)
-            ready.skip = STRIDE - 1
+            stride = ready.stride * 2 if began - ready.last < FAST else ready.stride // 2
+            ready.stride, ready.last = min(max(stride, STRIDES[0]), STRIDES[1]), began
+            ready.skip, ready.node, ready.reach, ready.alike = ready.stride - 1, choice.node, reach, alike
         ref, told = start(*args, **kwargs)
         key = ref.binary()
-        stands_for = STRIDE if brief else 1
-        flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, tells=not awaits)
+        stands_for = ready.skip + 1 if brief else 1
+        flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, tells=tells)
+        ready.made = self.placing.known(key)
+        self._submitted(ref, choice.node, work, ready, args, kwargs)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
 
-    def get(self, ref: Any, timeout: float | None) -> Any:
-        """`ray.get`, which says something of the link if the value was elsewhere."""
-        key = ref.binary()
-        if self.placing.known(key) is None:
-            return ray.get(ref, timeout=timeout)
+    def _submitted(
+        self, ref: Any, node: str, work: Work, ready: Ready, args: Any, kwargs: Any, *, retried: bool = True
+    ) -> None:
+        """Take note of a task; it may be submitted again if its node is cut off, unless its `max_retries` are 0."""
+        if isinstance(ref, ray.ObjectRef):
+            policy = self._policy(work, ready)
+            again = retried and work.options.get("max_retries") != 0 and policy.on_cut in (None, "local")
+            if policy.on_cut != "queue":
+                start = functools.partial(self.start, work, ready, args, kwargs) if again else None
+                self._cuts.submitted(ref, node, work.request.title, start)
+
+    def get(self, refs: Any, timeout: float | None) -> Any:
+        """`ray.get`, but not of what is cut off; it says something of the link if the value was elsewhere.
+
+        Raises:
+            Cut: a call is on its way to a node that is cut off.
+        """
+        key = refs.binary() if isinstance(refs, ray.ObjectRef) else b""
         began = monotonic()
-        value = ray.get(ref, timeout=timeout)
-        self.placing.fetched(key, began, monotonic())
+        value = self._cuts.get(refs, timeout)
+        if self.placing.known(key) is not None:
+            self.placing.fetched(key, began, monotonic())
         return value
 
     def explain(self, ref: Any) -> Explanation | None:
@@ -166,8 +201,23 @@ class Guide:
         for ref in refs:
             self.placing.looked(ref.binary())
 
-    def _same_program(self, ready: Ready) -> bool:
-        return ready.policy is not None and ready.policy[1] is self._program()
+    def _alike(self, args: Iterable[Any]) -> tuple[Any, ...] | None:
+        """What calls with these arguments have in common, for where they are placed; None where each is looked at."""
+        found: list[Any] = []
+        for value in args:
+            if isinstance(value, ray.ObjectRef):
+                place = self.placing.known(value.binary())
+                if place is None or place.size > INLINE:  # each transfer is looked at: a link may have changed
+                    return None
+                found.append((place.at, size_class(place.size), place.stored))
+            elif not _is_small(value):
+                return None
+        return tuple(found)
+
+    def _goes_on(self, ready: Ready, alike: tuple[Any, ...], reach: Any) -> bool:
+        """Whether a call may go where the last one that was chosen for went."""
+        same = ready.policy is not None and ready.policy[1] is self._program()
+        return same and ready.alike == alike and ready.reach is reach
 
     def _policy(self, work: Work, ready: Ready) -> Policy:
         """What the call keeps: the work's own policy over the program's over the cluster file's."""
@@ -203,7 +253,8 @@ class Guide:
             found = {}
         names = [self._names.get(node, "") for node in found.get("node_ids", ())]
         nodes = [name for name in names if name in self.placing.conditions.fixed.nodes]
-        return Input(nodes[0] if nodes else self.placing.caller, float(found.get("object_size") or 0))
+        size = float(found.get("object_size") or 0)
+        return Input(nodes[0], size, stored=True) if nodes else Input(self.placing.caller, size)
 
     def _await(self, work: Work, refs: Sequence[Any]) -> None:
         """Wait until inputs that may not leave where they are have come into being: only then that is known.
@@ -233,6 +284,7 @@ class Guide:
             self.placing.end(flight, seen)
         else:
             self.placing.end(flight, None, error_words(told))
+        self._cuts.ended(flight.key)
         self._sharing.wake()
 
 

@@ -41,6 +41,8 @@ class Hardware:
         battery: None where there is none.
         devices: torch's devices besides the CPU. They are found with the speed, since only torch knows them.
         torch, numpy: versions; empty where the package is missing.
+        keeps_rate: whether a TCP stream from here goes on after a pause at the rate that it had, and need not find it
+            anew (``net.ipv4.tcp_slow_start_after_idle`` and BBR, tcp(7)).
     """
 
     cpu: str
@@ -51,6 +53,7 @@ class Hardware:
     torch: str
     numpy: str
     devices: tuple[Device, ...] = ()
+    keeps_rate: bool = False
 
     @property
     def key(self) -> str:
@@ -71,6 +74,7 @@ def hardware() -> Hardware:
         battery=_battery(),
         torch=_version("torch"),
         numpy=_version("numpy"),
+        keeps_rate=_setting("tcp_congestion_control") == "bbr" or _setting("tcp_slow_start_after_idle") == "0",
     )
 
 
@@ -82,6 +86,14 @@ def _cpu_model() -> str:
         lines = []
     said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return said.get("model name") or said.get("Model") or platform.processor() or platform.machine()
+
+
+def _setting(name: str) -> str:
+    """One of Linux's settings of TCP, those of this process's network namespace; empty elsewhere."""
+    try:
+        return Path("/proc/sys/net/ipv4", name).read_text().strip()
+    except OSError:
+        return ""
 
 
 def _battery() -> Battery | None:

@@ -10,9 +10,10 @@ import asyncio
 import logging
 import os
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tierflow.errors import FabricError
 from tierflow.runtime.record import FabricRecord
@@ -25,6 +26,9 @@ __all__ = ["inside", "submit"]
 
 STOP_WITHIN = 20.0
 """How long (s) a job that is stopped gets to show what it has so far."""
+
+AGENT_WITHIN = 40.0
+"""How long (s) the head's agent may take to come up."""
 
 STOP_SIGNAL = {"RAY_JOB_STOP_SIGNAL": "SIGINT"}
 """A job that is stopped sees Ctrl-C, as it would in a terminal (Ray's default is SIGTERM)."""
@@ -56,10 +60,8 @@ def submit(
 
     try:
         client = JobSubmissionClient(record.dashboard)
-        job = client.submit_job(
-            entrypoint=shlex.join(["python", "-u", str(name), *arguments]),
-            runtime_env={"working_dir": str(folder), "excludes": EXCLUDED, "env_vars": STOP_SIGNAL},
-        )
+        environment = {"working_dir": str(folder), "excludes": EXCLUDED, "env_vars": STOP_SIGNAL}
+        job = _handed_in(client, shlex.join(["python", "-u", str(name), *arguments]), environment)
     except (RuntimeError, OSError, ValueError) as error:
         raise FabricError(
             f"the fabric {record.name!r} did not take the job ({error})", "see `tierflow status`"
@@ -75,6 +77,18 @@ def submit(
     if info.status != JobStatus.SUCCEEDED:
         raise FabricError(f"the job {job} ended as {info.status}: {info.message}", "see its log in the dashboard")
     return 0
+
+
+def _handed_in(client: JobSubmissionClient, entrypoint: str, environment: dict[str, Any]) -> str:
+    """The job's id. The head's agent, which takes jobs, comes some seconds after the head: with TLS, ten."""
+    until = time.monotonic() + AGENT_WITHIN
+    while True:
+        try:
+            return str(client.submit_job(entrypoint=entrypoint, runtime_env=environment))
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(1)
 
 
 def _follow(client: JobSubmissionClient, job: str, say: Callable[[str], None]) -> None:

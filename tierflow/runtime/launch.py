@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,13 +17,44 @@ import psutil
 
 from tierflow.errors import FabricError
 from tierflow.rig import LinkControl, Rig, sweep
+from tierflow.runtime.door import DOOR_PORT
+from tierflow.runtime.grants import Grants
 from tierflow.runtime.hosts import Host, LocalHost, local_hosts
+from tierflow.runtime.keys import Keys, tls_environment
 from tierflow.runtime.node import HEAD_PORT, JOB_PORT, RIG_OBJECT_STORE, NodeStart
-from tierflow.runtime.record import REGISTRY_UP, FabricRecord, ray_folder, records, state_folder
-from tierflow.runtime.settings import FABRIC, RIG, child_environment, make_token, ray_environment
+from tierflow.runtime.record import (
+    REGISTRY_UP,
+    FabricRecord,
+    make_private,
+    node_folder,
+    ray_folder,
+    records,
+    state_folder,
+)
+from tierflow.runtime.settings import (
+    FABRIC,
+    NODE_FOLDER,
+    RIG,
+    child_environment,
+    head_environment,
+    make_token,
+    ray_environment,
+)
+from tierflow.runtime.tcp import kernel_can
 from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
+from tierflow.trust import STARTED, Claim
 
-__all__ = ["Progress", "clean", "down", "driver_environment", "link_traffic", "up"]
+__all__ = [
+    "Progress",
+    "boot",
+    "clean",
+    "down",
+    "driver_environment",
+    "host_of",
+    "is_watched",
+    "link_traffic",
+    "up",
+]
 
 Progress = Callable[[str, str], None]
 """Called with a node's name (or the fabric's) and what is happening to it."""
@@ -60,7 +91,8 @@ def up(spec: ClusterSpec, *, port: int = JOB_PORT, timeout: float = 180.0, progr
     if port in WORKER_PORTS:
         raise FabricError(f"port {port} is one that Ray gives to its workers", "name another with --port")
     _port_must_be_free("127.0.0.1", port, "end what listens there, or name another port with --port")
-    state.mkdir(parents=True, mode=0o700)
+    state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # Ray's sockets in it are open to all
+    state.mkdir(mode=0o700)
     (state / "cluster.yaml").write_text(dump(spec))
     draft = FabricRecord(spec.name, str(state), spec.hosts, "", f"http://127.0.0.1:{port}", {}, ready=False)
     draft.save()  # so that `down` finds whatever is made from here on
@@ -77,6 +109,37 @@ def down(record: FabricRecord) -> None:
     clean(record.name)
 
 
+def boot(record: FabricRecord, name: str) -> FabricRecord:
+    """Start a node of this machine again whose supervisor is gone, as a service manager does when a machine starts.
+
+    Returns at once: the node is a member some seconds later.
+
+    Raises:
+        FabricError: there is no such node on this machine, or it is watched already.
+    """
+    if name not in record.supervisors:
+        here = ", ".join(record.supervisors)
+        raise FabricError(f"no node {name!r} of the fabric {record.name} is on this machine", f"here are: {here}")
+    if is_watched(record, name):
+        raise FabricError(f"the node {name} is being watched, and comes back by itself", "see `tierflow status`")
+    state = Path(record.state)
+    start = NodeStart.read(state / f"{name}.json")
+    pid = _supervise(start, host_of(record, start), state, child_environment(_own_environment(record, name)))
+    again = replace(record, supervisors={**record.supervisors, name: pid})
+    again.save()
+    return again
+
+
+def is_watched(record: FabricRecord, name: str) -> bool:
+    """Whether the supervisor of a node of this machine runs."""
+    return _is_running(record.supervisors[name])
+
+
+def host_of(record: FabricRecord, start: NodeStart) -> Host:
+    """Where a node of this machine runs."""
+    return Rig.attach(record.rig).hosts[start.name] if record.hosts == "rig" else LocalHost(start.name, start.address)
+
+
 def link_traffic(record: FabricRecord) -> dict[str, dict[str, int]]:
     """Bytes, packets and dropped packets of each directed link since the start; empty where no rig shapes the links."""
     if record.hosts != "rig":
@@ -84,9 +147,9 @@ def link_traffic(record: FabricRecord) -> dict[str, dict[str, int]]:
     return {name: asdict(counters) for name, counters in LinkControl(record.rig).counters().items()}
 
 
-def driver_environment(record: FabricRecord) -> dict[str, str]:
-    """The environment of a program that is to join the fabric from one of its hosts."""
-    return child_environment(_own_environment(record) | {"RAY_ADDRESS": record.head})
+def driver_environment(record: FabricRecord, node: str | None = None) -> dict[str, str]:
+    """The environment of a program that is to join the fabric from one of its hosts: that of `node`, or the head's."""
+    return child_environment(_own_environment(record, node or record.spec().head.name) | {"RAY_ADDRESS": record.head})
 
 
 def clean(name: str) -> None:
@@ -98,6 +161,7 @@ def clean(name: str) -> None:
     if folders.exists():
         for folder in folders.read_text().splitlines():
             shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(f"{folder}i", ignore_errors=True)  # of its island
     shutil.rmtree(state, ignore_errors=True)
     for empty in (state.parent / "ray", state.parent):
         with suppress(OSError):  # not empty: another fabric is in it
@@ -114,11 +178,12 @@ def _start(spec: ClusterSpec, draft: FabricRecord, port: int, deadline: float, p
     record = replace(draft, head=head.head)
     if rig is not None:
         rig.forward({port: (head.name, port)})
-    environment = child_environment(_own_environment(record))
+    _trust(spec, state, starts.values())
 
     for batch in ([head], [start for start in starts.values() if start is not head]):
         for start in batch:
             progress(start.name, "starting Ray")
+            environment = child_environment(_own_environment(record, start.name))
             record.supervisors[start.name] = _supervise(start, hosts[start.name], state, environment)
             record.save()
         _wait_for(record, [start.name for start in batch], deadline, progress)
@@ -130,9 +195,22 @@ def _start(spec: ClusterSpec, draft: FabricRecord, port: int, deadline: float, p
     return ready
 
 
-def _own_environment(record: FabricRecord) -> dict[str, str]:
+def _own_environment(record: FabricRecord, node: str) -> dict[str, str]:
     rig = {RIG: str(record.rig)} if record.hosts == "rig" else {}
-    return ray_environment(record.token) | {FABRIC: record.state} | rig
+    state = Path(record.state)
+    tls = tls_environment(node_folder(state, node)) if Keys(state).encrypted else {}
+    patient = kernel_can() if record.hosts == "rig" else None
+    return ray_environment(record.token, patient=patient) | tls | {FABRIC: record.state} | rig
+
+
+def _trust(spec: ClusterSpec, state: Path, starts: Collection[NodeStart]) -> None:
+    """Make the fabric's keys, and give the nodes that are started here what those that join get at the door."""
+    keys = Keys(state)
+    keys.make(spec.name, encrypted=spec.encrypted)
+    Grants(state).admit([(Claim(start.name, start.tier, start.site, start.address), STARTED) for start in starts])
+    for start in starts:
+        if spec.encrypted:
+            keys.equip(start.name, start.address)
 
 
 def _make_hosts(spec: ClusterSpec, state: Path, progress: Progress) -> tuple[Rig | None, Mapping[str, Host]]:
@@ -144,11 +222,11 @@ def _make_hosts(spec: ClusterSpec, state: Path, progress: Progress) -> tuple[Rig
         return rig, rig.hosts
     if spec.hosts == "local":
         hosts = local_hosts(spec)
-        _port_must_be_free(hosts[spec.head.name].address, HEAD_PORT, ANOTHER_HEAD)
+        _ports_must_be_free(hosts[spec.head.name].address)
         return None, hosts
     address = spec.head.address or ""
     _address_must_be_ours(spec.head.name, address)
-    _port_must_be_free(address, HEAD_PORT, ANOTHER_HEAD)
+    _ports_must_be_free(address)
     return None, {spec.head.name: LocalHost(spec.head.name, address)}
 
 
@@ -182,7 +260,10 @@ def _node_starts(spec: ClusterSpec, hosts: Mapping[str, Host], port: int) -> dic
 
 
 def _supervise(start: NodeStart, host: Host, state: Path, environment: Mapping[str, str]) -> int:
-    Path(start.folder).mkdir(parents=True, exist_ok=True)
+    environment = {**environment, NODE_FOLDER: str(node_folder(state, start.name))}
+    if start.is_head:
+        environment = {**environment, **head_environment(state / "gcs")}
+    make_private(Path(start.folder))
     file = start.save(state / f"{start.name}.json")
     with (state / f"{start.name}.log").open("ab") as log:
         argv = [sys.executable, "-m", "tierflow.runtime.supervise", str(file)]
@@ -268,6 +349,11 @@ def _port_must_be_free(address: str, port: int, mend: str) -> None:
             probe.bind((address, port))
         except OSError as error:
             raise FabricError(f"port {port} of {address} is taken ({error.strerror})", mend) from None
+
+
+def _ports_must_be_free(head: str) -> None:
+    for port in (HEAD_PORT, DOOR_PORT):
+        _port_must_be_free(head, port, ANOTHER_HEAD)
 
 
 def _address_must_be_ours(name: str, address: str) -> None:

@@ -1,8 +1,9 @@
 """What else keeps a node's cores busy: the share that processes outside the fabric take.
 
-The fabric's own work is known to whoever placed it and waits in queues; what a database or a user's shell takes is
-not. A sample costs a fraction of a millisecond: it reads counters of the machine or the cgroup, the times of the
-fabric's own dozen of processes, and of other processes only whose child they are, once.
+The fabric's own work is known to whoever placed it and waits in queues, and a program that calls mostly waits for its
+calls; what a database or a user's shell takes is not known. A sample costs a fraction of a millisecond: it reads
+counters of the machine or the cgroup, the times of the fabric's own dozen of processes, and of other processes only
+once whose children they are and what fabric they say they are of.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from time import monotonic
 import psutil
 
 from tierflow.runtime.limits import Quota, cpu_quota
+from tierflow.runtime.settings import FABRIC
 from tierflow.topology.column import Source, Value
 
 __all__ = ["Load", "Steps"]
@@ -35,8 +37,8 @@ class Load:
     """Samples of the busy share of one node; each is of the time since the one before.
 
     Args:
-        root: the process whose descendants, with it, are the fabric. None: the node's ``ray start``, found from this
-            process, which is a worker of it.
+        root: the process whose descendants, with it, are the fabric, beside those that bear its mark. None: the node's
+            ``ray start``, found from this process, which is a worker of it.
         quota: the cgroup that the node is held in; None: this process's own.
     """
 
@@ -78,9 +80,10 @@ class Load:
                 line.append(pid)
                 pid = _parent(pid)
             ours = pid == self._root or self._ours.get(pid, False)
-            self._ours.update(dict.fromkeys(line, ours))
             if pid in here:
                 self._ours[pid] = ours
+            for below in reversed(line):
+                ours = self._ours[below] = ours or _is_marked(below)
 
 
 @dataclass(slots=True)
@@ -138,6 +141,13 @@ def _stat(pid: int) -> list[bytes]:
 def _parent(pid: int) -> int:
     fields = _stat(pid)
     return int(fields[1]) if fields else 0
+
+
+def _is_marked(pid: int) -> bool:
+    """Whether a process was told by its environment what fabric it belongs to: a program that makes calls."""
+    with suppress(OSError):
+        return f"{FABRIC}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    return False
 
 
 def _spent(pid: int) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.hardware import Hardware
 from tierflow.topology.column import Source, Value
-from tierflow.topology.conditions import Conditions
+from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
 
 __all__ = ["MEASURED", "Measurements"]
 
@@ -55,6 +55,24 @@ class Measurements:
         with suppress(OSError, ValueError, TypeError):
             return cls(**json.loads((state / MEASURED).read_text()))
         return cls()
+
+    def onto(self, conditions: Conditions) -> Conditions:
+        """The conditions with what was measured of the nodes and links that they have.
+
+        Raises:
+            KeyError, TypeError, MeasureError: the file holds something else than `write` writes.
+        """
+        fixed = conditions.fixed
+        nodes = {name: NodeChange(**_values(row)) for name, row in self.nodes.items() if name in fixed.nodes}
+        links = {name: LinkChange(**_values(row)) for name, row in self.links.items() if name in fixed.links}
+        return conditions.changed(nodes, links)
+
+
+def _values(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        word: Value(float(known["value"]), float(known["deviation"]), Source[known["source"].upper()])
+        for word, known in row.items()
+    }
 
 
 def _known(values: Mapping[str, Value]) -> dict[str, Any]:

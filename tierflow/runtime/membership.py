@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from ray._private.state import available_resources_per_node
 from tierflow.errors import FabricError
 from tierflow.topology import NODE, SITE, TIER, Member
 
-__all__ = ["Membership", "Snapshot", "read_members"]
+__all__ = ["Membership", "Snapshot", "every_member", "one_of_each", "read_members"]
 
 MAX_AGE = 1.0
 """Seconds that a reading is good for."""
@@ -120,22 +120,33 @@ def read_members(*, available: bool = False) -> tuple[Member, ...]:
 
     Of a node that died and came back only the living one is listed, of one that died several times the last.
     """
+    return one_of_each(every_member(available=available))
+
+
+def one_of_each(members: Sequence[Member]) -> tuple[Member, ...]:
+    """Of the members of each name one, a living one if there is any; by name."""
+    found = {member.name: member for member in sorted(members, key=lambda member: member.alive)}
+    return tuple(found[name] for name in sorted(found))
+
+
+def every_member(*, available: bool = False) -> list[Member]:
+    """Every node that Ray's GCS knows, also those that died, and several of one name; see `read_members`."""
     rows: list[Mapping[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     free: Mapping[str, Mapping[str, float]] = available_resources_per_node() if available else {}  # type: ignore[no-untyped-call]
-    members = {}
-    for row in sorted(rows, key=lambda row: bool(row["Alive"])):
-        labels = row["Labels"] or {}
-        name = labels.get(NODE) or f"{row['NodeManagerHostname']}-{row['NodeID'][:6]}"
-        members[name] = Member(
-            name=name,
-            tier=labels.get(TIER, ""),
-            site=labels.get(SITE, ""),
-            alive=bool(row["Alive"]),
-            resources=row["Resources"],
-            available=free.get(row["NodeID"], {}),
-            labels=labels,
-            ray_id=row["NodeID"],
-            address=row["NodeManagerAddress"],
-            port=int(row["NodeManagerPort"]),
-        )
-    return tuple(members[name] for name in sorted(members))
+    return [_member(row, free.get(row["NodeID"], {})) for row in rows]
+
+
+def _member(row: Mapping[str, Any], free: Mapping[str, float]) -> Member:
+    labels = row["Labels"] or {}
+    return Member(
+        name=labels.get(NODE) or f"{row['NodeManagerHostname']}-{row['NodeID'][:6]}",
+        tier=labels.get(TIER, ""),
+        site=labels.get(SITE, ""),
+        alive=bool(row["Alive"]),
+        resources=row["Resources"],
+        available=free,
+        labels=labels,
+        ray_id=row["NodeID"],
+        address=row["NodeManagerAddress"],
+        port=int(row["NodeManagerPort"]),
+    )

@@ -67,7 +67,8 @@ def changes(conditions: Conditions, since: int) -> tuple[dict[str, NodeChange], 
     nodes, links = {}, {}
     for name, at in conditions.fixed.nodes.items():
         speed, busy = value(conditions.speed, at), value(conditions.busy, at)
-        node = NodeChange(speed=speed, busy=busy, dispatch=value(conditions.dispatch, at))
+        dispatch, window = value(conditions.dispatch, at), value(conditions.window, at)
+        node = NodeChange(speed=speed, busy=busy, dispatch=dispatch, window=window)
         if node != NodeChange():
             nodes[name] = node
     for name, at in conditions.fixed.links.items():

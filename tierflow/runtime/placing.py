@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import uuid4
@@ -129,6 +129,7 @@ class Placing:
         self._stayed: dict[str, bool] = {}
         self._told: dict[str, float] = {}
         self._recorder = Recorder(f"{caller}-{uuid4().hex[:12]}")
+        self._cut: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     @property
@@ -143,6 +144,8 @@ class Placing:
         policy: Policy,
         inputs: tuple[Input, ...],
         refused: Mapping[str, Mapping[str, str]],
+        *,
+        whole: bool = False,
     ) -> tuple[Call, Choice]:
         """The node for a call.
 
@@ -152,16 +155,31 @@ class Placing:
             policy: what it minimises and keeps.
             inputs: where they are and how large.
             refused: by function, the nodes that cannot run it and why; the same object while it says the same.
+            whole: choose as if no node were cut off.
 
         Raises:
             NoPlacement: no node can keep what the policy asks.
         """
         call = Call(variants, self.caller, inputs, request.resources.get("CPU", 0.0), trips=TRIPS)
         with self._lock:
+            conditions = self._conditions.without(()) if whole else self._conditions
             choice = self._decisions.decide(
-                call, policy, self._conditions, self._profiles, self._load, refused, request.asked
+                call, policy, conditions, self._profiles, self._load, refused, request.asked
             )
         return call, choice
+
+    def reach(self, cut: Iterable[str]) -> None:
+        """Take note of which nodes are cut off from here; from now on others are chosen."""
+        with self._lock:
+            self._cut = frozenset(cut)
+            self._conditions = self._conditions.without(self._cut)
+
+    def node_of(self, key: bytes) -> str | None:
+        """The node that an actor was placed on, or that a call which is on its way was; None for what is not known."""
+        actor, flight = self._actors.get(key), self._flights.get(key[:TASK_ID])
+        if actor is not None:
+            return actor.node
+        return flight.choice.node if flight is not None and flight.ended is None else None
 
     def begin(
         self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float, *, tells: bool = True
@@ -238,8 +256,13 @@ class Placing:
         return self._stayed.get(node, False)
 
     def place(self, key: bytes, node: str, size: float) -> None:
-        """Take note of where an object is, and how large it is in bytes."""
-        _keep(self._places, key, Input(node, float(size)))
+        """Take note of where an object is stored, and how large it is in bytes."""
+        _keep(self._places, key, Input(node, float(size), stored=True))
+
+    def follow(self, key: bytes, like: Input | None) -> None:
+        """Take note of the result of a call that nobody looked at: it is like that of one before it."""
+        if like is not None:
+            _keep(self._places, key, like)
 
     def known(self, key: bytes) -> Input | None:
         """Where an object is and how large, if that is known."""
@@ -286,7 +309,7 @@ class Placing:
                 name: replace(change, dispatch=None) if name in own else change for name, change in update.nodes.items()
             }
             if update.spec is not None:
-                self._conditions = self._conditions.on(Topology.of(update.spec))
+                self._conditions = self._conditions.on(Topology.of(update.spec)).without(self._cut)
             self._conditions = self._conditions.changed(nodes, links)
             if update.profiles.functions:
                 self._profiles = self._profiles.merged(update.profiles)

@@ -11,7 +11,7 @@ from functools import partial
 
 import ray
 
-from tierflow.cost import Probe, Transfer
+from tierflow.cost import Probe, Transfer, Watched
 from tierflow.planning.probes import Pair, pairs, waits
 from tierflow.runtime.agents import Agents
 from tierflow.runtime.news import Sight
@@ -36,9 +36,10 @@ WELL = 0.8
 
 @dataclass(slots=True)
 class _Slow:
-    """A link that has become slower: its former rate, when it is looked at next and the waits after that."""
+    """A link that has become slower: its former rate, since when nobody has looked, when to look and the next waits."""
 
     rate: float
+    since: float
     due: float
     waits: Iterator[float] = field(default_factory=waits)
 
@@ -58,27 +59,31 @@ class Probing:
         with self._lock:
             for name, rate in slower:
                 if name not in self._slow:
-                    slow = _Slow(rate, 0.0)
-                    slow.due = time.monotonic() + next(slow.waits)
+                    now = time.monotonic()
+                    slow = _Slow(rate, now, now)
+                    slow.due += next(slow.waits)
                     self._slow[name] = slow
 
-    def run(self, conditions: Conditions, *, used: bool) -> None:
-        """Measure what is due now: all between nodes that are new, what is slow only where the fabric is `used`."""
+    def run(self, conditions: Conditions, known: Watched, *, used: bool) -> None:
+        """Measure what is due now: all between nodes that are new, what is slow only where the fabric is `used`.
+
+        What a transfer has told of a slow link, as is `known`, need not be measured.
+        """
         now = time.monotonic()
-        known = dict(self._agents.known)
+        members = dict(self._agents.known)
         for pair in pairs(conditions.topology, self._head):
-            if not all(node in known for node in pair):
+            if not all(node in members for node in pair):
                 continue
-            life = (pair, known[pair[0]].ray_id, known[pair[1]].ray_id)
+            life = (pair, members[pair[0]].ray_id, members[pair[1]].ray_id)
             if now >= self._due_at.get(life, 0.0):
                 self._due_at[life] = time.monotonic() + (DAY if self._probe(pair) else AGAIN)
-            elif used and self._due(pair, conditions, now):
+            elif used and self._due(pair, conditions, known, now):
                 self._probe(pair)
             elif used and now >= self._trip_at.get(pair, 0.0):
                 self._round_trip(pair)
 
-    def _due(self, pair: Pair, conditions: Conditions, now: float) -> bool:
-        """Whether a link between the pair is slow and it is time to look at it."""
+    def _due(self, pair: Pair, conditions: Conditions, known: Watched, now: float) -> bool:
+        """Whether a link between the pair is slow, it is time to look at it, and no transfer did so since the last."""
         paths = (*(conditions.topology.path(*pair) or ()), *(conditions.topology.path(*reversed(pair)) or ()))
         due = False
         with self._lock:
@@ -92,7 +97,8 @@ class Probing:
                     del self._slow[name]
                 elif now >= slow.due:
                     slow.due = now + wait
-                    due = True
+                    due = due or name not in known.rates or known.rates[name].time <= slow.since
+                    slow.since = now
         return due
 
     def _round_trip(self, pair: Pair) -> float | None:

@@ -14,7 +14,17 @@ from tierflow.runtime.dashboard import Dashboard
 from tierflow.runtime.settings import read_token
 from tierflow.topology import ClusterSpec, load
 
-__all__ = ["REGISTRY_UP", "FabricRecord", "find", "ray_folder", "records", "rig_folders", "state_folder"]
+__all__ = [
+    "REGISTRY_UP",
+    "FabricRecord",
+    "find",
+    "make_private",
+    "node_folder",
+    "ray_folder",
+    "records",
+    "rig_folders",
+    "state_folder",
+]
 
 
 RECORD = "fabric.json"
@@ -80,9 +90,20 @@ def state_folder(name: str) -> Path:
     return root_folder() / name
 
 
+def node_folder(state: Path, node: str) -> Path:
+    """Where what one node keeps for itself is, in a fabric's state: on the rig all nodes share the disk."""
+    return state / "nodes" / node
+
+
 def ray_folder(name: str, node: str) -> Path:
     """Where Ray keeps a node's sockets: short, since a socket's path has 107 bytes at most."""
     return root_folder() / "ray" / f"{zlib.crc32(f'{name}/{node}'.encode()):08x}"
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder in one that only its owner may enter: Ray opens its folders, and the sockets in them, to all."""
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True, mode=0o700)
 
 
 def records() -> list[FabricRecord]:

@@ -22,16 +22,18 @@ from uuid import uuid4
 import ray
 
 from tierflow.cost import Dispatch, Profiles, Watched
-from tierflow.errors import ProfileError
+from tierflow.errors import MeasureError, ProfileError
+from tierflow.runtime.agent import Facts
 from tierflow.runtime.agents import Agents
 from tierflow.runtime.cache import keep, profiles_file
 from tierflow.runtime.calls import connect
 from tierflow.runtime.journal import JOURNAL, Journal
 from tierflow.runtime.measured import Measurements
-from tierflow.runtime.membership import read_members
+from tierflow.runtime.membership import every_member, one_of_each, read_members
 from tierflow.runtime.news import Sample, Sight, Update, Version, changes, profiled, seen, slowed
 from tierflow.runtime.probing import Probing
 from tierflow.runtime.record import REGISTRY_UP, FabricRecord
+from tierflow.runtime.refusing import Doorkeeper
 from tierflow.runtime.settings import FABRIC, SELDOM
 from tierflow.runtime.sharing import NAMESPACE, REGISTRY
 from tierflow.topology import NODE, ClusterSpec, Member, NodeSpec, Topology, load
@@ -46,6 +48,8 @@ POLL = 2.0
 """Seconds between two looks at who is a member: on the head, so no link is crossed."""
 SAVE_EVERY = 5.0
 """Seconds between two writes of profiles and measurements, where they have changed."""
+ENDLESS = 2.0**50
+"""Bytes, more than any path holds: the window of a stream that goes on at the rate that it had."""
 IN_USE = 30.0
 """Seconds after the last call in which links that became slower are looked at again."""
 
@@ -56,7 +60,7 @@ class Registry:
     def __init__(self, state: str, head: str) -> None:
         self._state = Path(state)
         self._spec = load(self._state / "cluster.yaml")
-        self._conditions = Conditions.of(Topology.of(self._spec))
+        self._conditions = known_conditions(Conditions.of(Topology.of(self._spec)), self._state)
         self._known = Watched()
         self._keep = profiles_file(self._spec.name)
         self._profiles = read_profiles(self._keep)
@@ -66,6 +70,7 @@ class Registry:
         self._used = time.monotonic()
         self._journal = Journal(self._state / JOURNAL)
         self._lock = threading.Lock()
+        self._doorkeeper = Doorkeeper(self._state)
         self._agents = Agents(self._facts, _Tell(ray.get_runtime_context().current_actor))
         self._probing = Probing(head, self._agents, self._see)
         threading.Thread(target=self._run, name="tierflow-registry", daemon=True).start()
@@ -111,15 +116,16 @@ class Registry:
         names = {sight.node} if isinstance(sight, Dispatch) else {sight.source, sight.target}
         return names <= self._conditions.fixed.nodes.keys()
 
-    def _facts(self, node: str, speed: Value) -> None:
+    def _facts(self, node: str, facts: Facts) -> None:
+        window = Value(ENDLESS) if facts.hardware.keeps_rate else None
         with self._lock:
-            self._conditions = self._conditions.changed({node: NodeChange(speed=speed)})
+            self._conditions = self._conditions.changed({node: NodeChange(speed=facts.speed, window=window)})
 
     def _run(self) -> None:
         saved, shown, due = self._profiles, -1, 0.0
         while True:
             try:
-                members = read_members()
+                members = one_of_each(self._doorkeeper.let_in(every_member()))
                 self._grow(members)
                 if self._ready():
                     self._agents.start([member for member in members if member.name in self._conditions.fixed.nodes])
@@ -136,7 +142,7 @@ class Registry:
     def _probe(self) -> None:
         while True:
             try:
-                self._probing.run(self._conditions, used=time.monotonic() - self._used < IN_USE)
+                self._probing.run(self._conditions, self._known, used=time.monotonic() - self._used < IN_USE)
             except Exception:  # as above
                 log.exception("the links could not be looked at")
             time.sleep(POLL)
@@ -190,6 +196,15 @@ class _Tell:
 
     def __call__(self, node: str, share: Value) -> Any:
         return self.registry.busy.remote(node, share)
+
+
+def known_conditions(declared: Conditions, state: Path) -> Conditions:
+    """The conditions with what a registry before this one had measured, where it wrote that down."""
+    try:
+        return Measurements.read(state).onto(declared)
+    except (KeyError, TypeError, MeasureError) as error:
+        log.warning("what was measured before cannot be read (%s): it is measured again", error)
+        return declared
 
 
 def read_profiles(path: Path) -> Profiles:

@@ -14,14 +14,37 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tierflow.errors import FabricError
+from tierflow.runtime.tcp import is_tuned
 
-__all__ = ["FABRIC", "RIG", "SELDOM", "child_environment", "make_token", "ray_environment", "read_token"]
+__all__ = [
+    "FABRIC",
+    "ISLAND",
+    "NODE_FOLDER",
+    "PATIENT",
+    "RIG",
+    "SELDOM",
+    "TOKEN_PATH",
+    "child_environment",
+    "head_environment",
+    "make_token",
+    "ray_environment",
+    "read_token",
+]
 
 FABRIC = "TIERFLOW_FABRIC"
 """Names the state folder of the fabric that a process belongs to; ``down`` finds processes by it."""
 
 RIG = "TIERFLOW_RIG"
 """Names the folder of the rig's control socket, where the links are shaped by one."""
+
+TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
+"""Names the file that holds the fabric's token."""
+
+NODE_FOLDER = "TIERFLOW_NODE"
+"""Names the folder that the node of a process keeps on its own disk, see `record.node_folder`."""
+
+ISLAND = "TIERFLOW_ISLAND"
+"""Is there in the processes of an island, see `runtime.residents`."""
 
 CUT_TOLERANT: Mapping[str, str] = {
     "RAY_health_check_failure_threshold": "100000",
@@ -33,11 +56,25 @@ CUT_TOLERANT: Mapping[str, str] = {
     "RAY_grpc_keepalive_timeout_ms": "3000",
 }
 
-SELDOM: Mapping[str, str] = {
-    "RAY_grpc_client_keepalive_time_ms": "600000",
-    "RAY_grpc_keepalive_time_ms": "600000",
+PATIENT: Mapping[str, str] = {
+    "RAY_grpc_client_keepalive_time_ms": "60000",
+    "RAY_grpc_client_keepalive_timeout_ms": "150000",
+    "RAY_grpc_keepalive_time_ms": "60000",
+    "RAY_grpc_keepalive_timeout_ms": "150000",
 }
-"""For the registry and the agents: between them a cut may be found out late, and pings are most of what they send."""
+"""Where TCP tries again each second (`runtime.tcp`), connections are to outlast a cut.
+
+gRPC gives a socket the keepalive's timeout as TCP_USER_TIMEOUT, also while it connects: with 3 s an attempt during a
+cut is over after 3 s, and the wait to the next one grows 1.6-fold to 120 s. That was what calls waited for after a heal
+(12 to 14 s after a cut of 60 s). An attempt that may take longer than the longest wait (144 s with its jitter) is under
+way all the time, and connects within a second of the heal.
+"""
+
+SELDOM: Mapping[str, str] = {"RAY_grpc_keepalive_time_ms": "600000"}
+"""For the registry and the agents: what they serve is not for the sake of finding cuts, and pings are most of what they
+send. Only the server's side: a server refuses clients ("Too many pings") that ping more often than it would as a client
+(``grpc_server.cc``), so those settings must agree everywhere.
+"""
 
 QUIET: Mapping[str, str] = {"REPORTER_UPDATE_INTERVAL_MS": "600000"}
 """How seldom a node sends the dashboard what each of its processes takes.
@@ -48,15 +85,27 @@ of CPU and memory are as old; members, actors, tasks and jobs are not part of it
 """
 
 
-def ray_environment(token: Path) -> dict[str, str]:
-    """What Ray must find in the environment of the head, each node, each driver and each job client."""
+def ray_environment(token: Path, *, patient: bool | None = None) -> dict[str, str]:
+    """What Ray must find in the environment of the head, each node, each driver and each job client.
+
+    `patient` says whether the TCP of those hosts tries again each second; None: whether that of this host does.
+    """
     return {
         **CUT_TOLERANT,
+        **(PATIENT if (is_tuned() if patient is None else patient) else {}),
         **QUIET,
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
+        TOKEN_PATH: str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
+
+
+def head_environment(gcs: Path) -> dict[str, str]:
+    """What the head is told besides: that its GCS keeps its state (jobs, actors, nodes, names) in the folder ``gcs``.
+
+    See https://github.com/ray-project/enhancements/pull/64. The node's other processes inherit it and take no notice.
+    """
+    return {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(gcs)}
 
 
 def child_environment(own: Mapping[str, str]) -> dict[str, str]:
@@ -89,8 +138,8 @@ def read_token(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise FabricError(
             f"the token file {path} cannot be read ({error})",
-            "copy it from the machine that ran `tierflow up` and name it with --token-file",
+            "it is made by `tierflow up`; take the fabric down and start it again",
         ) from error
     if not token:
-        raise FabricError(f"the token file {path} is empty", "copy it again from the machine that ran `tierflow up`")
+        raise FabricError(f"the token file {path} is empty", "take the fabric down and start it again")
     return token

@@ -26,9 +26,12 @@ class Ready:
         version: of the members that it was checked against; the check holds until `until` (monotonic seconds).
         refused: by function, its own and its variants', the nodes that cannot run it and why; `rivals` are the
             variants that this was made with.
-        skip: how many calls may go where the last one went without another choice.
+        skip: how many calls may go where the last one went without another choice: those whose arguments are `alike`,
+            with results like what was `made`.
+        stride: how many calls that choice was for, where they are brief; `last`: when (monotonic seconds).
         calls: for how many calls a node was chosen.
         policy: what its calls keep, and the default that this was made with.
+        node: where the last call went, and reach: who was cut off then.
     """
 
     start: Callable[..., Any]
@@ -39,8 +42,14 @@ class Ready:
     refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     rivals: tuple[Work, ...] = ()
     skip: int = 0
+    alike: tuple[Any, ...] = ()
+    made: Any = None
+    stride: int = 0
+    last: float = 0.0
     calls: int = 0
     policy: tuple[Policy, Policy] | None = None
+    node: str = ""
+    reach: Any = None
 
 
 @dataclass(eq=False, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tierflow.runtime.handles import FlowNode, Handle
-    from tierflow.topology import Metric, Stay
+    from tierflow.topology import Metric, OnCut, Stay
 
 __all__ = ["Actor", "actor"]
 
@@ -87,7 +87,7 @@ class Actor(Named, Generic[P, T]):
     def _work(self) -> Work:
         request = self._options.request()
         return Work(
-            actor_body(self._named_raw(), request.title),
+            actor_body(self._named_raw(), request.title, self._options.for_ray() if self._options.resident else None),
             self.raw,
             request,
             self._options.for_ray(),
@@ -132,7 +132,9 @@ def actor(
     order: str | tuple[str, ...] | list[str] | None = None,
     accuracy: float | None = None,
     margin: float | None = None,
+    on_cut: OnCut | None = None,
     name: str | None = None,
+    resident: bool = False,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
     memory: float | None = None,
@@ -149,10 +151,14 @@ def actor(kind: Any = None, /, **options: Any) -> Any:
             bytes, or a weight for each), `order` (tiers, the best first), and what one call must keep: `deadline`
             ("50 ms"), `max_bytes` ("1 MB"), `budget` (dollars), `energy` ("2 J"), `stay` ("device" or "site": what
             its inputs may not leave), `margin` (standard deviations to stay clear of those
-            bounds).
+            bounds). `on_cut` ("fail", "queue" or "local") says what becomes of making one where all nodes that it may
+            live on are cut off; see `task`.
             What is not said here or with `.options()` is as `init` and the cluster file say. All others are Ray's, by
             Ray's names and with Ray's meaning: `name` (for `ray.get_actor`), `num_cpus`, `max_restarts`,
             `max_concurrency`, `lifetime`, `get_if_exists`...
+            `resident=True` (with `node` and `name`) lets it outlive its program and come back on its node after every
+            restart, with the arguments that it was made with; and while the head is out of reach the node starts it
+            on its own, for programs on that node. `ray.kill` ends it for good.
 
     Raises:
         OptionError: an option that does not exist, or a value it can't have.

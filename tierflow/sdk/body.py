@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 import types
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Any
 
 from tierflow.runtime.arrow import carry_arrow
@@ -75,8 +75,28 @@ def observed_body(body: Callable[..., Any]) -> Callable[..., Any] | None:
     return watched
 
 
-def actor_body(raw: type, title: str) -> type:
-    """A subclass of `raw` under the name that dashboards show, whose instances carry Arrow."""
+def actor_body(raw: type, title: str, resident: Mapping[str, Any] | None = None) -> type:
+    """A subclass of `raw` under the name that dashboards show, whose instances carry Arrow.
+
+    `resident` are Ray's options of an actor that its node is to start also without the head: it is written down there.
+    """
+    made = _carrying(raw, title)
+    if resident is None:
+        return made
+
+    def start(self: Any, *args: Any, **kwargs: Any) -> None:
+        from tierflow.runtime.residents import note
+
+        made.__init__(self, *args, **kwargs)  # type: ignore[misc]  # the class is known, not a subclass's
+        note(made, resident, args, kwargs)
+
+    functools.update_wrapper(start, made.__init__)  # type: ignore[misc]  # as above
+    body = types.new_class(title, (made,), exec_body=lambda members: members.update({"__init__": start}))
+    body.__module__, body.__doc__, body.__qualname__ = raw.__module__, raw.__doc__, title
+    return body
+
+
+def _carrying(raw: type, title: str) -> type:
     init = raw.__init__  # type: ignore[misc]  # the class is known, its __init__ is looked up on purpose
     if inspect.isfunction(init):
 

@@ -129,6 +129,8 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
     Raises:
         ray.exceptions.RayTaskError: the task failed; it is also an error of the type that the task raised.
         ray.exceptions.GetTimeoutError: the time was not enough.
+        Cut: it is on its way to, or at, a node that is cut off from here. A task that names no such node is submitted
+            again elsewhere instead, unless its `max_retries` are 0.
     """
     return current().get(refs, timeout=timeout)
 

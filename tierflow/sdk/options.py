@@ -62,14 +62,16 @@ ACTOR_OPTIONS = _SHARED | frozenset(
 )
 """Ray's options of an actor by name."""
 _PLACE = ("tier", "site", "node")
-_OURS = frozenset({*_PLACE, *POLICY_OPTIONS})
+_OURS = frozenset({*_PLACE, *POLICY_OPTIONS, "resident"})
+_OF_RESIDENTS = {"lifetime": "detached", "max_restarts": -1, "get_if_exists": True}
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """Checked options of one handle: the tiers in order of preference, a site, a node, a policy, and Ray's own.
 
-    `policy` holds what was asked for; `ray` is by Ray's names.
+    `policy` holds what was asked for; `ray` is by Ray's names. A `resident` actor outlives its program and comes back
+    on its node, also while the head is away.
     """
 
     kind: Kind
@@ -79,6 +81,7 @@ class Options:
     node: str | None = None
     policy: Policy = field(default_factory=Policy)
     ray: Mapping[str, Any] = field(default_factory=dict)
+    resident: bool = False
 
     def with_(self, given: Mapping[str, Any]) -> Options:
         """These options with the given ones over them; what is not given stays, None takes back.
@@ -88,7 +91,7 @@ class Options:
         """
         known = TASK_OPTIONS if self.kind == "task" else ACTOR_OPTIONS
         for name in given:
-            if name not in known and name not in _OURS:
+            if (name not in known and name not in _OURS) or (name == "resident" and self.kind == "task"):
                 raise self._unknown(name, known)
         for name in ("num_cpus", "num_gpus", "memory"):
             self._check_amount(name, given.get(name))
@@ -100,9 +103,11 @@ class Options:
             node=self._name("node", given["node"]) if "node" in given else self.node,
             policy=self._policy({name: value for name, value in given.items() if name in POLICY_OPTIONS}),
             ray={**self.ray, **{name: value for name, value in given.items() if name not in _OURS}},
+            resident=bool(given.get("resident", self.resident)),
         )
         options._check_place()
         options._check_policy()
+        options._check_resident()
         return options
 
     def request(self) -> Request:
@@ -125,10 +130,12 @@ class Options:
     def for_ray(self) -> dict[str, Any]:
         """The options that go to Ray as they are: all but a task's name and the labels, which the request carries."""
         taken = {"label_selector", "fallback_strategy"} | ({"name"} if self.kind == "task" else set())
-        return {name: value for name, value in self.ray.items() if name not in taken and value is not None}
+        given = {name: value for name, value in self.ray.items() if name not in taken and value is not None}
+        return {**_OF_RESIDENTS, **given} if self.resident else given
 
     def _unknown(self, name: str, known: frozenset[str]) -> OptionError:
-        public = sorted([*_OURS, *(option for option in known if not option.startswith("_"))])
+        ours = _OURS if self.kind == "actor" else _OURS - {"resident"}
+        public = sorted([*ours, *(option for option in known if not option.startswith("_"))])
         close = get_close_matches(name, public, n=1)
         mend = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(public)}"
         return OptionError(self.subject, f"a {self.kind} has no option {name!r}", mend)
@@ -183,6 +190,14 @@ class Options:
     def _check_place(self) -> None:
         if (self.tiers or self.site or self.node) and (other := self._strategy()):
             raise OptionError(self.subject, f"it has both a place and {other}", "say where it runs in one way only")
+
+    def _check_resident(self) -> None:
+        if self.resident and not (self.node and self.ray.get("name")):
+            raise OptionError(
+                self.subject,
+                "a resident actor is found by its name on its one node",
+                "write node= and name= beside resident=True",
+            )
 
     def _check_policy(self) -> None:
         if self.policy.asks and (other := self._strategy()):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from tierflow.runtime.handles import FlowNode, ObjectRef, ObjectRefGenerator
-    from tierflow.topology import Metric, Stay
+    from tierflow.topology import Metric, OnCut, Stay
 
 __all__ = ["Task", "task"]
 
@@ -214,6 +214,7 @@ def task(
     order: str | tuple[str, ...] | list[str] | None = None,
     accuracy: float | None = None,
     margin: float | None = None,
+    on_cut: OnCut | None = None,
     name: str | None = None,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
@@ -231,7 +232,9 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             bytes, or a weight for each), `order` (tiers, the best first), and what one call must keep: `deadline`
             ("50 ms"), `max_bytes` ("1 MB"), `budget` (dollars), `energy` ("2 J"), `stay` ("device" or "site": what
             its inputs may not leave), `accuracy` (the least share that a variant may have; without it only the
-            function itself runs), `margin` (standard deviations to stay clear of those bounds).
+            function itself runs), `margin` (standard deviations to stay clear of those bounds). `on_cut` says what
+            becomes of a call where all nodes that it may run on are cut off: "fail" (`Cut`, at once: the default),
+            "queue" (the call waits for one of them, `deadline` at the most), "local" (it runs on any node in reach).
             What is not said here or with `.options()` is as `init` and the cluster file say. `name` is shown in the
             dashboard after the tier. All others are Ray's, by Ray's names and with Ray's meaning: `num_cpus` (1),
             `num_gpus`, `memory` (bytes), `resources`, `max_retries`, `num_returns`, `runtime_env`...

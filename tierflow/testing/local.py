@@ -276,7 +276,7 @@ class LocalFabric:
         if not isinstance(value, Reference):
             return None
         known = self._value(value)
-        return Input(known.origin, float(len(known.data)))
+        return Input(known.origin, float(len(known.data)), stored=True)
 
     def _export(self, work: Work) -> None:
         if work not in self._exported:

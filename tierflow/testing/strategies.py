@@ -100,4 +100,5 @@ def cluster_specs(draw: st.DrawFn, most_sites: int = 3, most_devices: int = 3) -
         nodes=tuple(draw(st.permutations(nodes))),
         links=tuple(draw(link_specs(*pair)) for pair in ends),
         policy=draw(st.none() | policy_specs()),
+        tls=draw(st.none() | st.booleans()),
     )

@@ -16,7 +16,7 @@ from tierflow.topology.link import Link, LinkSpec, Radio, ReverseSpec
 from tierflow.topology.load import load, parse
 from tierflow.topology.member import Member
 from tierflow.topology.node import NODE, SITE, TIER, NodeSpec, PowerSpec
-from tierflow.topology.policy import METRICS, Metric, PolicySpec, Stay
+from tierflow.topology.policy import METRICS, Metric, OnCut, PolicySpec, Stay
 from tierflow.topology.spec import ClusterSpec
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Member",
     "Metric",
     "NodeSpec",
+    "OnCut",
     "PolicySpec",
     "PowerSpec",
     "Radio",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,12 +14,14 @@ from tierflow.topology.graph import Topology
 from tierflow.topology.node import NodeSpec
 from tierflow.topology.routes import Routes
 
-__all__ = ["Conditions", "Fixed", "LinkChange", "NodeChange", "kind_of"]
+__all__ = ["WINDOW", "Conditions", "Fixed", "LinkChange", "NodeChange", "kind_of"]
 
 DISPATCH = 2e-3
 """Seconds that a call to a node of speed 1 is taken to need for itself before one was watched."""
 DISPATCH_DOUBT = 1.0
 """Its relative standard deviation: nobody has looked, and no cluster file says."""
+WINDOW = 14480.0
+"""Bytes that a node's streams may have under way before the first acknowledgement: ten segments (RFC 6928)."""
 MOST_ROUTES = 512
 """Vertices of which the routes are kept, the latest; each takes about 50 bytes for each node."""
 
@@ -28,13 +30,15 @@ MOST_ROUTES = 512
 class NodeChange:
     """What was learned of a node: relative speed, share of its cores that others keep busy, whether it answers.
 
-    `dispatch` is seconds that a call to the node takes beside function, transfer, codec and queue.
+    `dispatch` is seconds that a call to the node takes beside function, transfer, codec and queue, `window` bytes that
+    a stream from it may have under way at the start of a transfer.
     """
 
     speed: Value | None = None
     busy: Value | None = None
     alive: bool | None = None
     dispatch: Value | None = None
+    window: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,9 @@ class Conditions:
     Made with `Conditions.of`; a new version is made with `changed` and shares every column that it does not change.
     `rate` is in bytes per second, `delay` (one way) in seconds, `loss` and `busy` are shares, `speed` is relative to
     a node of speed 1, `dispatch` (seconds) is what a call takes at a node besides its function: leasing a worker,
-    unpickling, scheduling. Two conditions are equal only if they are one object.
+    unpickling, scheduling. `window` is the bytes that a stream from a node may have under way before it hears of their
+    arrival, after a pause: TCP's first window, or all that a path holds where the node's TCP keeps its rate. Two
+    conditions are equal only if they are one object.
     """
 
     fixed: Fixed
@@ -131,6 +137,7 @@ class Conditions:
     busy: Column
     alive: NDArray[np.bool_]
     dispatch: Column
+    window: Column
     rate: Column
     delay: Column
     loss: Column
@@ -147,6 +154,7 @@ class Conditions:
             Column.declared("busy", [0.0 for _ in nodes]),
             np.ones(len(nodes), np.bool_),
             Column.declared("dispatch", [DISPATCH / node.pace for node in nodes], DISPATCH_DOUBT),
+            Column.declared("window", [WINDOW for _ in nodes]),
             Column.declared("rate", [link.rate for link in links]),
             Column.declared("delay", [link.delay for link in links]),
             Column.declared("loss", [link.loss for link in links]),
@@ -175,6 +183,7 @@ class Conditions:
             "busy": self.busy.with_values(_given(at_nodes, "busy"), version),
             "alive": _with_flags(self.alive, _given(at_nodes, "alive")),
             "dispatch": self.dispatch.with_values(_given(at_nodes, "dispatch"), version),
+            "window": self.window.with_values(_given(at_nodes, "window"), version),
             "rate": self.rate.with_values(_given(at_links, "rate"), version),
             "delay": self.delay.with_values(_given(at_links, "delay"), version),
             "loss": self.loss.with_values(_given(at_links, "loss"), version),
@@ -184,13 +193,25 @@ class Conditions:
             return self
         return replace(self, version=version, **new)
 
+    def without(self, cut: Collection[str]) -> Conditions:
+        """The next version, in which these nodes and their links are out of reach and all others are not."""
+        nodes = {name: NodeChange(alive=name not in cut) for name in self.fixed.nodes}
+        links = {
+            link.name: LinkChange(up=link.source not in cut and link.target not in cut) for link in self.topology.links
+        }
+        return self.changed(nodes, links)
+
     def on(self, topology: Topology, kind: Callable[[NodeSpec], str] | None = None) -> Conditions:
         """The next version on another topology: nodes and links that it also has keep what was measured."""
         fresh = replace(Conditions.of(topology, kind), version=self.version)
         old, new = self.fixed, fresh.fixed
         nodes = {
             name: NodeChange(
-                _known(self.speed, at), _known(self.busy, at), bool(self.alive[at]), _known(self.dispatch, at)
+                _known(self.speed, at),
+                _known(self.busy, at),
+                bool(self.alive[at]),
+                _known(self.dispatch, at),
+                _known(self.window, at),
             )
             for name, at in old.nodes.items()
             if name in new.nodes

@@ -52,6 +52,7 @@ class Description:
 
     name: str
     hosts: str
+    encrypted: bool
     head: str
     tiers: tuple[str, ...]
     sites: tuple[str, ...]
@@ -77,6 +78,7 @@ def describe(spec: ClusterSpec, cores: float | None = None) -> Description:
     return Description(
         name=spec.name,
         hosts=spec.hosts,
+        encrypted=spec.encrypted,
         head=spec.head.name,
         tiers=spec.tiers,
         sites=topology.sites,

@@ -54,6 +54,8 @@ def dump(spec: ClusterSpec) -> str:
     written: dict[str, Any] = {"name": spec.name, "hosts": spec.hosts, "tiers": _Names(spec.tiers)}
     if spec.sites:
         written["sites"] = _Names(spec.sites)
+    if spec.tls is not None:
+        written["tls"] = spec.tls
     written["nodes"] = [_written(node, units.PRICE_PER_SECOND) for node in spec.nodes]
     if spec.links:
         written["links"] = [_written(link, units.PRICE_PER_BYTE) for link in spec.links]

@@ -10,10 +10,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from tierflow.errors import UnitError
 from tierflow.topology.quantities import Delay, Dollars, Joules, Name, Size
 
-__all__ = ["METRICS", "Metric", "PolicySpec", "Stay"]
+__all__ = ["METRICS", "Metric", "OnCut", "PolicySpec", "Stay"]
 
 Stay = Literal["device", "site"]
 """What an input may not leave."""
+OnCut = Literal["local", "queue", "fail"]
+"""What becomes of a call to nodes that are cut off: it runs elsewhere, it waits for them, or it fails at once."""
 Metric = Literal["latency", "energy", "money", "bytes"]
 """Seconds from call to result, joules, dollars, bytes that leave a node."""
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -42,7 +44,7 @@ class PolicySpec(BaseModel):
     `minimise` is pairs of metric and weight (in the file one metric, or a mapping), `deadline` is in seconds,
     `max_bytes` in bytes, `budget` in dollars and `energy` in joules, each for one call. `stay` forbids inputs to leave
     their device or site, `order` names tiers, the best first, `accuracy` is the least share of a variant, `margin` a
-    number of standard deviations. What is None is not said.
+    number of standard deviations, `on_cut` what becomes of calls to nodes that are cut off. What is None is not said.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -56,6 +58,7 @@ class PolicySpec(BaseModel):
     order: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = None
     accuracy: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     margin: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] | None = None
+    on_cut: OnCut | None = None
 
     @property
     def given(self) -> dict[str, Any]:

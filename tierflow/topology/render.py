@@ -45,6 +45,7 @@ def _summary(description: Description) -> Text:
     counts = (f"{sum(node.tier == tier for node in description.nodes)} {tier}" for tier in description.tiers)
     text = Text.assemble((description.name, "bold"), f": {_HOSTS[description.hosts]}\n")
     text.append(f"tiers: {' < '.join(counts)}; head: {description.head}; sites: {', '.join(description.sites)}")
+    text.append("; between nodes: TLS" if description.encrypted else "; between nodes: no TLS")
     if description.policy is not None:
         said = [f"{name} {_words(value)}" for name, value in policy_as_written(description.policy).items()]
         text.append(f"\npolicy: {', '.join(said) or 'says nothing'}")

@@ -26,6 +26,7 @@ class ClusterSpec(BaseModel):
     are: "rig", hosts on this machine with shaped links; "local", Ray nodes on this machine's own network, without
     privilege and without shaping; "machines", real ones. `sites` may be left out: then they are those of the nodes.
     A site that only joins others has to be listed. `policy` holds where neither a call nor its function says it.
+    `tls` says whether Ray's traffic between nodes is encrypted; left out, it is between real machines.
     Raises `pydantic.ValidationError`; `load` turns it into a sentence.
     """
 
@@ -38,6 +39,12 @@ class ClusterSpec(BaseModel):
     nodes: Annotated[tuple[NodeSpec, ...], Field(strict=False, min_length=1)]
     links: Annotated[tuple[LinkSpec, ...], Field(strict=False)] = ()
     policy: PolicySpec | None = None
+    tls: bool | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether Ray's traffic between nodes is encrypted."""
+        return self.hosts == "machines" if self.tls is None else self.tls
 
     @property
     def head(self) -> NodeSpec:

@@ -41,7 +41,9 @@ class DiskFull(Exception):
 class Content(Protocol):
     """What a store keeps in its database."""
 
-    tables: Sequence[Table]
+    @property
+    def tables(self) -> Sequence[Table]:
+        """All of them."""
 
     def begin(self, db: sqlite3.Connection) -> None:
         """Write the first rows of a new database."""

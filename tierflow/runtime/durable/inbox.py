@@ -56,7 +56,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A record that was applied; `number` counts what was applied here, `at` is Unix time, for display."""
+    """A record that was applied, as it is kept; `number` counts what was applied here, `at` is Unix time, to show."""
 
     number: int
     source: str
@@ -165,7 +165,7 @@ class InboxStore:
         return self._run(lambda db: list(self._after(db, after, limit)))
 
     def forget(self, upto: int) -> int:
-        """Delete the records up to a number; how many there were. They stay applied. Raises `StoreError`."""
+        """Delete the records up to a number; how many that were. What was applied stays so. Raises `StoreError`."""
 
         def delete(db: sqlite3.Connection) -> int:
             facts = about.read(db)
@@ -282,7 +282,8 @@ class _Content:
             else:
                 if table is APPLIED:
                     APPLIED.insert(db, [row])
-                    of, seq = (row[1], row[2], row[4]), row[3]
+                    of: tuple[Value, ...] = (row[1], row[2], row[4])
+                    seq = row[3]
                 else:
                     of, seq = row[1:4], row[4]
                 marks[of] = max(marks.get(of, 0), int(str(seq)))

@@ -198,7 +198,7 @@ class OutboxStore:
 
         def look(db: sqlite3.Connection) -> Backlog:
             facts = about.read(db)
-            oldest = next(_heads(db, f"SELECT {_HEAD}, mark FROM records ORDER BY id LIMIT 1"), None)
+            oldest = next(iter(_heads(db, f"SELECT {_HEAD}, mark FROM records ORDER BY id LIMIT 1")), None)
             age = max(time.time_ns() - oldest[4], 0) / 1e9 if oldest else 0.0
             return Backlog(facts.records, facts.size, age, dict(facts.dropped), facts.lost, facts.repairs)
 

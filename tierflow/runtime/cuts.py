@@ -1,0 +1,246 @@
+"""What becomes of calls to nodes that are cut off: they run elsewhere, wait, or end in `Cut`; none of them hangs."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray._private.state import actors
+
+from tierflow.cost.call import Call, Input
+from tierflow.cost.transfer import INLINE
+from tierflow.errors import Cut, NoPlacement
+from tierflow.planning import Policy
+from tierflow.planning.choose import Choice
+from tierflow.runtime.asking import Refused, chosen, refusals
+from tierflow.runtime.placing import Placing
+from tierflow.runtime.record import node_folder
+from tierflow.runtime.settings import FABRIC
+from tierflow.runtime.view import Reach, ViewFile, view_file
+from tierflow.runtime.work import Work
+from tierflow.topology import Member
+
+__all__ = ["Cuts"]
+
+LOOK = 0.1
+"""Seconds between two looks at who is cut off, of a call that waits."""
+FETCH = 2.0
+"""Seconds after which a result that is there and is not small is fetched beside the look-out for a cut."""
+ASK = 0.25
+"""Seconds that Ray's GCS has to say where an actor is; it may be cut off itself."""
+REMEMBERED = 4096
+"""Calls that can be submitted again, the latest."""
+MOST = 64
+"""Nodes of which it is asked whether they are cut off, of those that could run a call."""
+NO_ACTOR = b"\xff" * 12
+"""How the id of an actor begins that stands for none; the rest of it is the job's."""
+WAIT = "wait until the link is back, say on_cut='queue' to let calls wait, or on_cut='local' to run them elsewhere"
+ACTOR = "the actor lives there and goes on: call again when the link is back; or talk to one on this side"
+
+Again = Callable[[], Any]
+
+
+class Cuts:
+    """The cuts as they are seen by a process of the node `placing.caller`, among these members."""
+
+    def __init__(self, placing: Placing, members: Callable[[], Sequence[Member]]) -> None:
+        self._placing, self._members = placing, members
+        state = os.environ.get(FABRIC)
+        self._view = ViewFile(view_file(node_folder(Path(state), placing.caller))) if state else None
+        self.reach = Reach()
+        self._again: OrderedDict[bytes, tuple[str | None, str, Again | None]] = OrderedDict()
+        self._instead: dict[bytes, Any] = {}
+        self._actors: dict[bytes, str] = {}
+        self._asking: dict[bytes, threading.Thread] = {}
+
+    def look(self) -> Reach:
+        """Who is cut off now; the placement of calls follows it."""
+        found = self.reach if self._view is None else self._view.latest()
+        if found is not self.reach:
+            self.reach = found
+            self._placing.reach(found.cut)
+        return found
+
+    def submitted(self, ref: Any, node: str, name: str, again: Again | None) -> None:
+        """Take note of a call to a node; `again` submits it once more, where that may be done."""
+        self._again[ref.binary()] = node, name, again
+        if len(self._again) > REMEMBERED:
+            self._again.popitem(last=False)
+
+    def ended(self, key: bytes) -> None:
+        """Take note that a call has ended: what it was given need not be kept for it any more."""
+        self._again.pop(key, None)
+
+    def chosen(
+        self, work: Work, policy: Policy, given: tuple[Input, ...], refused: Refused
+    ) -> tuple[Work, Call, Choice]:
+        """As `asking.chosen`; where only nodes that are cut off would do, what the policy says of that.
+
+        Raises:
+            Cut: they are, and the call is neither to wait for them nor can run elsewhere.
+            NoPlacement: no node could, cut off or not.
+        """
+        while True:
+            try:
+                return chosen(self._placing, work, policy, given, refused)
+            except NoPlacement:
+                cut = self._cut(work, policy, given, refused)
+                if cut is None:
+                    raise
+            if policy.on_cut == "local":
+                free = replace(work, request=replace(work.request, tiers=(), site=None, node=None))
+                try:
+                    found = refusals(free, self._members(), self._placing.conditions.fixed.nodes)
+                    return chosen(self._placing, work, replace(policy, order=()), given, found)
+                except NoPlacement:
+                    raise cut from None
+            if policy.on_cut != "queue":
+                raise cut from None
+            self._queue(cut, policy.deadline)
+
+    def get(self, refs: Any, timeout: float | None) -> Any:
+        """`ray.get` of one reference or of several, which does not wait for what is cut off.
+
+        Raises:
+            Cut: a call is on its way to a node that is cut off, and cannot run elsewhere.
+        """
+        several = isinstance(refs, (list, tuple))
+        given = list(refs) if several else [refs]
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            now = [self._latest(ref) for ref in given]
+            waiting = list(dict.fromkeys(now))
+            _, left = ray.wait(waiting, num_returns=len(waiting), timeout=_rest(until, LOOK), fetch_local=False)
+            if not left:
+                return self._taken(now if several else now[0], waiting, until)
+            self._check(left)
+            if until is not None and time.monotonic() >= until:
+                raise ray.exceptions.GetTimeoutError(f"{len(left)} of {len(waiting)} results were not ready in time")
+
+    def _taken(self, refs: Any, all_: Sequence[Any], until: float | None) -> Any:
+        """The values, which are made, and may still have to be sent here."""
+        try:
+            return ray.get(refs, timeout=_rest(until, FETCH if self._may_be_large(all_) else None))
+        except ray.exceptions.GetTimeoutError:
+            if until is not None and time.monotonic() >= until:
+                raise
+        except ray.exceptions.ActorUnavailableError:
+            self.look()
+            self._check(all_)
+            raise
+        found: list[Any] = []
+
+        def fetch() -> None:
+            try:
+                found.append((ray.get(refs, timeout=_rest(until, None)), None))
+            except BaseException as error:  # it is raised where it is waited for
+                found.append((None, error))
+
+        thread = threading.Thread(target=fetch, name="tierflow-fetch", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(LOOK)
+            if thread.is_alive() and self.look().cut:
+                places = [self._placing.known(ref.binary()) for ref in all_]
+                self._raise([place.at for place in places if place is not None], "the result", WAIT)
+        value, error = found[0]
+        if error is not None:
+            raise error
+        return value
+
+    def _may_be_large(self, refs: Sequence[Any]) -> bool:
+        known = [self._placing.known(ref.binary()) for ref in refs]
+        return any(place is None or (place.size > INLINE and place.at != self._placing.caller) for place in known)
+
+    def _latest(self, ref: Any) -> Any:
+        """The reference to a call that was submitted again in place of this one's."""
+        while (other := self._instead.get(ref.binary())) is not None:
+            ref = other
+        return ref
+
+    def _check(self, refs: Sequence[Any]) -> None:
+        """Submit again what can run elsewhere, of calls that are on their way to nodes that are cut off."""
+        cut = self.look().cut
+        if not cut:
+            return
+        for ref in refs:
+            key = ref.binary()
+            actor = _actor_of(ref)
+            if actor is not None:
+                self._raise([self._actor_node(actor)], "a call of an actor", ACTOR)
+                continue
+            known, name, again = self._again.get(key, (None, "a call", None))
+            node = self._placing.node_of(key) or known
+            if node in cut:
+                if again is None:
+                    self._raise([node], name, WAIT)
+                else:
+                    self._instead[key] = again()
+
+    def _raise(self, nodes: Sequence[str | None], name: str, mend: str) -> None:
+        cut = self.reach.cut
+        names = tuple(dict.fromkeys(node for node in nodes if node is not None and node in cut))
+        if names:
+            since = min(cut[node] for node in names)
+            raise Cut(name, names, since, max(time.time() - since, 0.0), mend)
+
+    def _cut(self, work: Work, policy: Policy, given: tuple[Input, ...], refused: Refused) -> Cut | None:
+        """The error of a call that some node could run if none were cut off; None if none could."""
+        if not self.look().cut:
+            return None
+        try:
+            _, _, choice = chosen(self._placing, work, policy, given, refused, whole=True)
+        except NoPlacement:
+            return None
+        nodes = (choice.node, *choice.next_best(MOST), *(item.at for item in given))
+        try:
+            self._raise(nodes, work.request.title, WAIT)
+        except Cut as cut:
+            return cut
+        return None
+
+    def _queue(self, cut: Cut, deadline: float | None) -> None:
+        """Wait until others are cut off than now, `deadline` seconds at the most."""
+        before, until = self.reach, None if deadline is None else time.monotonic() + deadline
+        while self.look() is before:
+            if until is not None and time.monotonic() >= until:
+                raise cut
+            time.sleep(LOOK / 2)
+
+    def _actor_node(self, actor: bytes) -> str | None:
+        """The node of an actor, as Ray says if it can be asked, or else as it was last found or placed."""
+        thread = self._asking.get(actor)
+        if thread is None or not thread.is_alive():  # where the GCS is cut off it stays for long
+            thread = threading.Thread(target=self._ask, args=(actor,), name="tierflow-actor", daemon=True)
+            self._asking[actor] = thread
+            thread.start()
+            thread.join(ASK)
+        return self._actors.get(actor) or self._placing.node_of(actor)
+
+    def _ask(self, actor: bytes) -> None:
+        row = actors(actor.hex()) or {}
+        ray_id = row.get("Address", {}).get("NodeID", "")
+        found = next((member.name for member in self._members() if member.ray_id == ray_id), None)
+        if found is not None:
+            self._actors[actor] = found
+
+
+def _actor_of(ref: Any) -> bytes | None:
+    """The id of the actor whose call made a reference; None where a task did."""
+    actor: bytes = ref.task_id().actor_id().binary()
+    return None if actor.startswith(NO_ACTOR) else actor
+
+
+def _rest(until: float | None, most: float | None) -> float | None:
+    """Seconds until a time, `most` at the most; None for ever."""
+    if until is None:
+        return most
+    left = max(until - time.monotonic(), 0.0)
+    return left if most is None else min(left, most)
