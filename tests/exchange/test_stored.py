@@ -59,7 +59,9 @@ def test_what_would_not_come_back_is_refused(value: Any) -> None:
         freeze(value)
 
 
-@pytest.mark.parametrize("data", [b"", b"no json\nx", b"{}\nx", b'{"kind": "moon", "dtype": "", "shape": [], "grad": 0}\n'])
+@pytest.mark.parametrize(
+    "data", [b"", b"no json\nx", b"{}\nx", b'{"kind": "moon", "dtype": "", "shape": [], "grad": 0}\n']
+)
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(PayloadError):
         thaw(data)
