@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +37,7 @@ def test_sampling_down_again_and_again_leaves_an_even_history_that_is_thinner_th
     assert gone is not None
     left = [seq for seq, _, _ in rows if seq not in gone]
     assert left[-16:] == list(range(48, 64))
-    gaps = [after - before for before, after in zip(left, left[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(left)]
     assert sorted(gaps, reverse=True) == gaps
 
 

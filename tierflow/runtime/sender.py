@@ -1,7 +1,7 @@
 """The sender of a node: one actor that sends what waits in the node's outboxes, whoever put it there.
 
-What it does next is decided by `control.outbox`. The node's agent starts it once the node has an outbox, so that it goes
-on when the process that put the records is dead.
+What it does next is decided by `control.outbox`. The node's agent starts it once the node has an outbox, so that it
+goes on when the process that put the records is dead.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def send_when_needed(node: str, folder: Path) -> None:
     def wait() -> None:
         while not outboxes(folder):
             time.sleep(NEW)
-        made = ray.remote(Sender).options(
+        made: Any = ray.remote(Sender).options(
             name=f"outbox/{node}", namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
             max_restarts=-1, label_selector={NODE: node},
         )  # fmt: skip

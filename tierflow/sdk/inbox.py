@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from tierflow.sdk.fabric import get
 from tierflow.sdk.outbox import check_name
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Inbox:
 
         here = node_here()  # it also joins the fabric
         self.name = name
-        self._actor = open_inbox(name, node or here, encrypt=encrypt)
+        self._actor: Any = open_inbox(name, node or here, encrypt=encrypt)
 
     def read(self, after: int = 0, limit: int = 1000) -> list[Arrived]:
         """Up to `limit` records that were applied after the number `after`, in order.
@@ -46,11 +47,11 @@ class Inbox:
         Raises:
             StoreError: the store cannot be read. (And Ray's errors, where the actor is not reached.)
         """
-        return self._ask(self._actor.read.remote(after, limit))  # type: ignore[no-any-return]
+        return cast("list[Arrived]", get(self._actor.read.remote(after, limit)))
 
     def forget(self, upto: int) -> int:
         """Delete the records up to a number; how many that were. They are not applied again."""
-        return self._ask(self._actor.forget.remote(upto))  # type: ignore[no-any-return]
+        return cast("int", get(self._actor.forget.remote(upto)))
 
     def fold(self, function: Callable[[S, Arrived], S], start: S, *, name: str = "") -> S:
         """Apply a function once to each record that it has not seen, and keep the state that it returns.
@@ -64,9 +65,4 @@ class Inbox:
             start: the state before the first record.
             name: tells several functions apart.
         """
-        return self._ask(self._actor.fold.remote(name, function, start))  # type: ignore[no-any-return]
-
-    def _ask(self, ref: Any) -> Any:
-        import ray
-
-        return ray.get(ref)
+        return cast("S", get(self._actor.fold.remote(name, function, start)))

@@ -22,7 +22,7 @@ _LOOK = 0.05
 class Outbox:
     """Records of this node that wait for the inbox of the same name.
 
-    `put` returns when the record is on the disk (fsync); from then on it outlives this process, the node's power and any
+    `put` returns when the record is on the disk (fsync); from then on it outlives this process, a loss of power and any
     cut. The node's sender, an actor of its own, sends it to ``tierflow.Inbox(name)``, where it is applied exactly
     once, in order of each key. Any process of the node may open the same outbox; one that is handed to a task or an
     actor is the outbox of the node where that runs. With no fabric records are kept in the same way, and wait.
