@@ -1,8 +1,8 @@
 """Runs on a fabric of the rig, one for all of them: a plant of three nodes and a cloud, with Ray on each.
 
-Records are put on the plant's nodes and applied in the cloud, over the rig's links; a program on a camera calls an actor
-of its site and one in the cloud all the while. Wall clocks jump only for the processes of outboxes and inboxes: hosts of
-the rig share the machine's clock.
+Records are put on the plant's nodes and applied in the cloud, over the rig's links; a program on a camera calls an
+actor of its site and one in the cloud all the while. Wall clocks jump only for the processes of outboxes and inboxes:
+hosts of the rig share the machine's clock.
 """
 
 from __future__ import annotations
