@@ -1,7 +1,7 @@
 """A program on a device of the fabric that never stops calling: the model of its site, and the clerk in the cloud.
 
-``python -m tests.chaos.caller make FIFO`` makes both actors first; ``call FIFO`` finds them. Each call is told before it
-is made and when it has ended, into the FIFO.
+``python -m tests.chaos.caller make FIFO`` makes both actors; ``call FIFO`` finds them. Each call is told before it is
+made and when it has ended, into the FIFO.
 """
 
 from __future__ import annotations
