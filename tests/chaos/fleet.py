@@ -71,7 +71,7 @@ _TARGETS: dict[Kind, tuple[str, ...]] = {
     "kill": ("worker gw-1", "worker cloud-1", "agent gw-1", "agent cam-2", "raylet gw-1", "raylet cam-2",
              "gcs cloud-1", "writer cam-1", "sender cam-1", "sender cam-2", "receiver cloud-1"),
     "pause": ("worker gw-1", "raylet cam-2", "gcs cloud-1", "sender gw-1", "receiver cloud-1"),
-    "power": ("cam-2", "gw-1"),
+    "power": ("cam-2", "gw-1", "cloud-1"),
     "full": ("cam-1", "cam-2", "cloud-1"),
     "clock": NODES,
 }  # fmt: skip
@@ -92,7 +92,7 @@ CONVERGE = 120.0
 """Seconds after the last fault in which all must be as before."""
 
 _NAMES = {"raylet": "raylet", "gcs": "gcs_server"}
-_TITLES = {"worker": ("Model", "Clerk"), "agent": ("ray::Agent", "agent/")}
+_TITLES = {"worker": ("ray::Model", "ray::Clerk"), "agent": ("ray::Agent",)}
 
 
 class Fleet:
@@ -109,6 +109,24 @@ class Fleet:
         self.answers: list[Answered] = []
         self._log = (place / "caller.log").open("ab")
         self._program("make").wait(120)
+        self.prove()
+
+    def processes(self, node: str, kind: str) -> list[psutil.Process]:
+        """The processes of Ray on a node that are of this kind."""
+        found = []
+        for pid in (self.rig.hosts[node].cgroup / "cgroup.procs").read_text().split():
+            with suppress(psutil.Error):
+                process = psutil.Process(int(pid))
+                title = " ".join(process.cmdline()[:1])
+                if process.name() == _NAMES.get(kind) or any(word in title for word in _TITLES.get(kind, ())):
+                    found.append(process)
+        return found
+
+    def prove(self) -> None:
+        """Whether every fault would find whom it is to hit. Raises `AssertionError`."""
+        for target in {*_TARGETS["kill"], *_TARGETS["pause"]}:
+            role, _, node = target.partition(" ")
+            assert role in _ROLES or self.processes(node, role), f"nobody is {target}"
 
     def close(self) -> None:
         """End the program."""
@@ -223,13 +241,13 @@ class _Run:
                 self.crew.kill(node, role)
                 self.crew.down[target] += 1
             case "kill":
-                for process in self._processes(node, role):
+                for process in self.fleet.processes(node, role):
                     with suppress(psutil.NoSuchProcess):
                         process.kill()
             case "pause" if role in _ROLES:
                 self.crew.signal(target, signal.SIGSTOP)
             case "pause":
-                self.paused[target] = self._processes(node, role)
+                self.paused[target] = self.fleet.processes(node, role)
                 self._signal(target, signal.SIGSTOP)
             case "power":
                 self.crew.kill(node)
@@ -267,17 +285,6 @@ class _Run:
     def _boot(self, node: str) -> None:
         if not self.crew.down[node] and not launch.is_watched(self.fleet.record, node):
             self.fleet.record = launch.boot(self.fleet.record, node)
-
-    def _processes(self, node: str, kind: str) -> list[psutil.Process]:
-        """The processes of Ray on a node that are of this kind."""
-        found = []
-        for pid in (self.rig.hosts[node].cgroup / "cgroup.procs").read_text().split():
-            with suppress(psutil.Error):
-                process = psutil.Process(int(pid))
-                title = " ".join(process.cmdline()[:1])
-                if process.name() == _NAMES.get(kind) or any(word in title for word in _TITLES.get(kind, ())):
-                    found.append(process)
-        return found
 
     def _signal(self, target: str, number: int) -> None:
         for process in self.paused.get(target, ()):
