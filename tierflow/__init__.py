@@ -21,17 +21,36 @@ The house, from the ground up; a room imports only rooms below it:
 
 from __future__ import annotations
 
-from tierflow.errors import Cut, FabricError, NoPlacement, OptionError, Refusal, TierflowError
-from tierflow.sdk import Actor, Placement, Task, actor, explain, get, init, nodes, placement, put, task, traffic, wait
+from tierflow.errors import Cut, FabricError, NoPlacement, OptionError, OutboxFull, Refusal, TierflowError
+from tierflow.sdk import (
+    Actor,
+    Inbox,
+    Outbox,
+    Placement,
+    Task,
+    actor,
+    explain,
+    get,
+    init,
+    nodes,
+    placement,
+    put,
+    task,
+    traffic,
+    wait,
+)
 from tierflow.topology import Member
 
 __all__ = [
     "Actor",
     "Cut",
     "FabricError",
+    "Inbox",
     "Member",
     "NoPlacement",
     "OptionError",
+    "Outbox",
+    "OutboxFull",
     "Placement",
     "Refusal",
     "Task",

@@ -6,10 +6,12 @@ others keep the node's cores busy, so that an idle node sends nothing.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +21,8 @@ from tierflow.runtime import probe
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.hardware import Hardware, hardware
 from tierflow.runtime.load import Load, Steps
+from tierflow.runtime.sender import send_when_needed
+from tierflow.runtime.settings import NODE_FOLDER
 from tierflow.runtime.speed import measured
 from tierflow.topology.column import Value
 
@@ -52,6 +56,8 @@ class Agent:
         self._watcher: threading.Thread | None = None
         if tell is not None:
             self.watch(tell)
+            if NODE_FOLDER in os.environ:
+                send_when_needed(name, Path(os.environ[NODE_FOLDER]))
 
     def facts(self) -> Facts:
         """This node's hardware and speed; takes a minute on a weak node the first time, then a millisecond.

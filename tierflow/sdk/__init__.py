@@ -5,10 +5,14 @@ from __future__ import annotations
 from tierflow.runtime.work import Placement
 from tierflow.sdk.actor import Actor, actor
 from tierflow.sdk.fabric import explain, get, init, nodes, placement, put, traffic, wait
+from tierflow.sdk.inbox import Inbox
+from tierflow.sdk.outbox import Outbox
 from tierflow.sdk.task import Task, task
 
 __all__ = [
     "Actor",
+    "Inbox",
+    "Outbox",
     "Placement",
     "Task",
     "actor",

@@ -1,0 +1,113 @@
+"""Inboxes in the fabric: an actor of that name on the node that has its store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from tierflow.exchange import freeze, thaw
+from tierflow.runtime.boxes import inbox_folder, key_file, own_folder
+from tierflow.runtime.durable.inbox import Answer, Batch, InboxStore, Stored
+from tierflow.runtime.sharing import NAMESPACE
+from tierflow.topology import NODE
+
+__all__ = ["Arrived", "Receiver", "find", "open_inbox"]
+
+PATIENCE = 30.0
+"""Seconds that an inbox has to say where it is."""
+AT_ONCE = 1000
+"""Records that are handed to a function in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A record that was applied.
+
+    Attributes:
+        number: counts what was applied in this inbox, from 1, in order.
+        source: the node that it was put on; seq: the number that `put` gave it there; key, priority: as they were put.
+        at: Unix time of its arrival by the receiver's clock, for display only.
+        value: what was put.
+    """
+
+    number: int
+    source: str
+    seq: int
+    key: str
+    priority: int
+    at: float
+    value: Any
+
+
+class Receiver:
+    """The inbox `name` of the node called `node`; a plain class, of which Ray makes an actor."""
+
+    def __init__(self, name: str, node: str, encrypt: bool) -> None:
+        folder = own_folder()
+        self._node = node
+        self._store = InboxStore(inbox_folder(folder, name), key_file(folder) if encrypt else None)
+
+    def node(self) -> str:
+        """Where it is."""
+        return self._node
+
+    def take(self, batch: Batch) -> Answer:
+        """See `InboxStore.take`."""
+        return self._store.take(batch)
+
+    def read(self, after: int, limit: int) -> list[Arrived]:
+        """See `InboxStore.read`."""
+        return [_arrived(stored) for stored in self._store.read(after, limit)]
+
+    def forget(self, upto: int) -> int:
+        """See `InboxStore.forget`."""
+        return self._store.forget(upto)
+
+    def fold(self, name: str, function: Callable[[Any, Arrived], Any], start: Any) -> Any:
+        """Hand the function all that it has not seen. See `InboxStore.fold`."""
+
+        def advance(state: bytes | None, records: list[Stored]) -> bytes:
+            value = start if state is None else thaw(state)
+            for record in records:
+                value = function(value, _arrived(record))
+                calls.append(record.number)
+            return freeze(value)
+
+        while True:
+            calls: list[int] = []
+            state = self._store.fold(name, advance, AT_ONCE)
+            if not calls:
+                return start if state is None else thaw(state)
+
+    def held(self) -> tuple[int, int]:
+        """How many records are in it, and their bytes."""
+        facts = self._store.facts()
+        return facts.records, facts.size
+
+
+def find(name: str) -> tuple[Any, str]:
+    """The actor of an inbox, and the node that it is on.
+
+    Raises:
+        ValueError: nobody has opened that inbox yet.
+        ray.exceptions.RayError: it does not answer.
+    """
+    actor = ray.get_actor(f"inbox/{name}", namespace=NAMESPACE)
+    return actor, str(ray.get(actor.node.remote(), timeout=PATIENCE))
+
+
+def open_inbox(name: str, node: str, *, encrypt: bool) -> Any:
+    """The actor of an inbox; made on that node where there is none."""
+    made = ray.remote(Receiver).options(
+        name=f"inbox/{name}", namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
+        max_restarts=-1, label_selector={NODE: node},
+    )  # fmt: skip
+    return made.remote(name, node, encrypt)
+
+
+def _arrived(stored: Stored) -> Arrived:
+    value = thaw(stored.value)
+    return Arrived(stored.number, stored.source, stored.seq, stored.key, stored.priority, stored.at, value)
