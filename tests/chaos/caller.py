@@ -1,7 +1,7 @@
 """A program on a device of the fabric that never stops calling: the model of its site, and the clerk in the cloud.
 
-``python -m tests.chaos.caller make FIFO`` makes both actors; ``call FIFO`` finds them. Each call is told before it is
-made and when it has ended, into the FIFO.
+``python -m tests.chaos.caller make FIFO`` makes both actors and the inbox; ``call FIFO`` finds them. Each call is told
+before it is made and when it has ended, into the FIFO.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import ray
 
 import tierflow
 from tests.chaos.history import Answered, Called, now, tell
+from tests.chaos.roles import BOX
 
 SPACE = "chaos"
 KEPT = {"namespace": SPACE, "lifetime": "detached", "max_restarts": -1, "num_cpus": 0}
@@ -59,6 +60,7 @@ def main(what: str, fifo: str) -> None:
     """See the module."""
     tierflow.init(log_to_driver=False)
     if what == "make":
+        tierflow.Inbox(BOX, node="cloud-1").read()
         tierflow.get([actor.answer.remote(0) for actor in (Model.remote(), Clerk.remote())])
         return
     told = os.open(fifo, os.O_WRONLY)

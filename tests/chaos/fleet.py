@@ -1,40 +1,36 @@
 """Runs on a fabric of the rig, one for all of them: a plant of three nodes and a cloud, with Ray on each.
 
-Records are put on the plant's nodes and applied in the cloud, over the rig's links; a program on a camera calls an
-actor of its site and one in the cloud all the while. Wall clocks jump only for the processes of outboxes and inboxes:
-hosts of the rig share the machine's clock.
+Records are put into `tierflow.Outbox` on the plant's nodes and applied by `tierflow.Inbox` in the cloud; a program on a
+camera calls an actor of its site and one in the cloud all the while. Wall clocks jump only for the processes that put
+records: hosts of the rig share the machine's clock.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import psutil
 from rich.console import Console
 
 from tests.chaos import roles
-from tests.chaos.crew import Crew, Turn, turns
 from tests.chaos.disks import Disk, disks
-from tests.chaos.history import Answered, Called, Event, History, now, read
-from tests.chaos.plan import Fault, Kind, Plan, Put, World
+from tests.chaos.history import Answered, Called, now, read
+from tests.chaos.plan import Kind, World
 from tierflow.errors import FabricError
-from tierflow.rig import Host, Rig
-from tierflow.rig.enter import enter
+from tierflow.rig import Rig
 from tierflow.runtime import launch
+from tierflow.runtime.boxes import outbox_folder
 from tierflow.runtime.durable.database import sync_folder
+from tierflow.runtime.durable.outbox import OutboxStore
 from tierflow.runtime.record import FabricRecord, node_folder
 from tierflow.runtime.view import view_file
 from tierflow.topology import parse
@@ -60,7 +56,6 @@ NODES = (*SENDERS, RECEIVER)
 UPLINK, INSIDE = "plant-1<->region-1", ("cam-1<->plant-1", "cam-2<->plant-1")
 RATE = {UPLINK: 2.5e6} | dict.fromkeys(INSIDE, 6.25e6)
 DELAY = {UPLINK: 0.010} | dict.fromkeys(INSIDE, 0.003)
-_ROLES = ("writer", "sender", "receiver")
 
 _TARGETS: dict[Kind, tuple[str, ...]] = {
     "cut": (UPLINK, "cam-1", "cam-2", "gw-1"),
@@ -86,13 +81,16 @@ WORLD = World(
 )
 NEAR = {"cam-1", "gw-1", *INSIDE[:1], "plant-1->cam-1"}
 """What a call from the camera to the model of its site rests on."""
-PORT = 7070
-SPEED = 5.0
 CONVERGE = 120.0
 """Seconds after the last fault in which all must be as before."""
 
 _NAMES = {"raylet": "raylet", "gcs": "gcs_server"}
-_TITLES = {"worker": ("ray::Model", "ray::Clerk"), "agent": ("ray::Agent",)}
+_TITLES = {
+    "worker": ("ray::Model", "ray::Clerk"),
+    "agent": ("ray::Agent",),
+    "sender": ("ray::Sender",),
+    "receiver": ("ray::Receiver",),
+}
 
 
 class Fleet:
@@ -108,8 +106,10 @@ class Fleet:
         self.calls: dict[str, Called] = {}
         self.answers: list[Answered] = []
         self._log = (place / "caller.log").open("ab")
+        self.runs, self.applied = 0, 0
+        self._on_disks()
         self._program("make").wait(120)
-        self.prove()
+        self._prove()
 
     def processes(self, node: str, kind: str) -> list[psutil.Process]:
         """The processes of Ray on a node that are of this kind."""
@@ -122,11 +122,28 @@ class Fleet:
                     found.append(process)
         return found
 
-    def prove(self) -> None:
-        """Whether every fault would find whom it is to hit. Raises `AssertionError`."""
+    def _prove(self) -> None:
+        """Wait until every fault would find whom it is to hit. Raises `AssertionError`."""
+        until = now() + CONVERGE
         for target in {*_TARGETS["kill"], *_TARGETS["pause"]}:
             role, _, node = target.partition(" ")
-            assert role in _ROLES or self.processes(node, role), f"nobody is {target}"
+            while role != "writer" and not self.processes(node, role):
+                assert now() < until, f"nobody is {target}"
+                time.sleep(0.2)
+
+    def _on_disks(self) -> None:
+        """Let each node's outboxes and inboxes be on its own disk."""
+        for node in NODES:
+            for kind in ("outbox", "inbox"):
+                (self.disks[node].folder / kind).mkdir()
+                sync_folder(self.disks[node].folder)
+                (self.folder(node) / kind).symlink_to(self.disks[node].folder / kind)
+        for node in SENDERS:
+            OutboxStore(outbox_folder(self.folder(node), roles.BOX)).close()
+
+    def folder(self, node: str) -> Path:
+        """Where a node keeps what is its own."""
+        return node_folder(Path(self.record.state), node)
 
     def close(self) -> None:
         """End the program."""
@@ -161,7 +178,7 @@ class Fleet:
     def whole(self) -> str:
         """What is not yet as it was before any fault; empty if all is."""
         for name in NODES:
-            view = view_file(node_folder(Path(self.record.state), name))
+            view = view_file(self.folder(name))
             with suppress(OSError, ValueError):
                 if cut := json.loads(view.read_text())["cut"]:
                     return f"{name} sees {', '.join(cut)} as cut off"
@@ -170,210 +187,6 @@ class Fleet:
         except FabricError:
             return "the head does not answer"
         return f"{', '.join(sorted(set(NODES) - alive))} are no members" if set(NODES) - alive else ""
-
-    def run(self, plan: Plan) -> tuple[History, list[str]]:
-        """Live through a plan; the history, and what went wrong that no history shows."""
-        run = _Run(self, plan)
-        try:
-            troubles = run.settled("before any fault")
-            run.crew.began = now()
-            run.crew.live(run.turns())
-            return run.end(), [*troubles, *run.crew.troubles]
-        finally:
-            run.heal()
-            run.crew.close()
-
-
-class _Run:
-    def __init__(self, fleet: Fleet, plan: Plan) -> None:
-        self.fleet, self.plan, self.rig = fleet, plan, fleet.rig
-        self.crew, self.links = _Crew(fleet.hear), roles.Links(NODES)
-        self.paused: dict[str, list[psutil.Process]] = {}
-        self.off: Counter[str] = Counter()
-        for node in NODES:
-            shutil.rmtree(self._folder(node), ignore_errors=True)
-            self._folder(node).mkdir()
-            sync_folder(self._folder(node).parent)
-
-    def start(self) -> None:
-        """Let the records come."""
-        self._add(RECEIVER, "receiver", roles.receive)
-        for node in SENDERS:
-            self._add(node, "sender", partial(_send, self.plan.seed))
-        for (node, number), puts in self.plan.puts.items():
-            self._add(node, "writer", partial(self._write, f"{node}/{number}", puts))
-
-    def _folder(self, node: str) -> Path:
-        return self.fleet.disks[node].folder / "run"
-
-    def _add(self, node: str, role: str, work: Callable[[roles.Place], None]) -> None:
-        receiver = f"{self.rig.hosts[RECEIVER].address}:{PORT}"
-        at = roles.Place(node, self._folder(node), receiver, self.links, self.crew.told, SPEED)
-        self.crew.add(node, role, partial(_inside, self.rig.hosts[node], work, at))
-
-    def _write(self, name: str, puts: Sequence[Put], at: roles.Place) -> None:
-        roles.write(at, name, puts, self.crew.tried(name), self.crew.began)
-
-    def turns(self) -> list[Turn]:
-        self.start()
-        return [
-            turn
-            for fault in self.plan.faults
-            for turn in turns(
-                fault.at,
-                fault.lasts,
-                4 if fault.kind == "flap" else 1,
-                partial(self.hit, fault),
-                partial(self.undo, fault),
-            )
-        ]
-
-    def hit(self, fault: Fault) -> None:
-        target, (role, _, node) = fault.target, fault.target.rpartition(" ")
-        match fault.kind:
-            case "cut" | "flap" | "one way":
-                self.rig.cut(target)
-            case "loss":
-                self.rig.set(target, loss=0.5 * fault.amount)
-            case "slow":
-                self.rig.set(target, rate=RATE[target] / (2 + 30 * fault.amount), delay=DELAY[target] * 10)
-            case "kill" if role in _ROLES:
-                self.crew.kill(node, role)
-                self.crew.down[target] += 1
-            case "kill":
-                for process in self.fleet.processes(node, role):
-                    with suppress(psutil.NoSuchProcess):
-                        process.kill()
-            case "pause" if role in _ROLES:
-                self.crew.signal(target, signal.SIGSTOP)
-            case "pause":
-                self.paused[target] = self.fleet.processes(node, role)
-                self._signal(target, signal.SIGSTOP)
-            case "power":
-                self.crew.kill(node)
-                self.crew.down[node] += 1
-                self.rig.kill(node)
-                self.fleet.disks[node].lose_power()
-            case "full":
-                self.fleet.disks[node].fill()
-            case "clock":
-                self.links.set(node, "clock", (fault.amount - 0.5) * 2e6)
-
-    def undo(self, fault: Fault) -> None:
-        target, (role, _, node) = fault.target, fault.target.rpartition(" ")
-        match fault.kind:
-            case "cut" | "flap" | "one way":
-                self.rig.heal(target)
-            case "loss":
-                self.rig.set(target, loss=0.0)
-            case "slow":
-                self.rig.set(target, rate=RATE[target], delay=DELAY[target])
-            case "kill" if role in _ROLES:
-                self.crew.down[target] -= 1
-            case "pause" if role in _ROLES:
-                self.crew.signal(target, signal.SIGCONT)
-            case "pause":
-                self._signal(target, signal.SIGCONT)
-            case "power":
-                self.crew.down[node] -= 1
-                self._boot(node)
-            case "full":
-                self.fleet.disks[node].clear()
-            case "kill" | "clock":
-                pass
-
-    def _boot(self, node: str) -> None:
-        if not self.crew.down[node] and not launch.is_watched(self.fleet.record, node):
-            self.fleet.record = launch.boot(self.fleet.record, node)
-
-    def _signal(self, target: str, number: int) -> None:
-        for process in self.paused.get(target, ()):
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-
-    def settled(self, when: str) -> list[str]:
-        """Wait until nodes, views and calls are as before any fault; what is not, as a sentence."""
-        if not self.crew.until(lambda: not self.fleet.whole(), CONVERGE, every=0.2):
-            return [f"waits: {self.fleet.whole()} {CONVERGE:g} s {when}"]
-        since = now()
-        if not self.crew.until(lambda: _answered(self.fleet, since) == {"model", "clerk"}, CONVERGE, every=0.1):
-            missing = {"model", "clerk"} - _answered(self.fleet, since)
-            return [f"waits: {', '.join(sorted(missing))} did not answer the camera {CONVERGE:g} s {when}"]
-        return []
-
-    def end(self) -> History:
-        """Wait until all has converged; the whole history."""
-        crew = self.crew
-        if not crew.all_done(crew.of("writer"), CONVERGE):
-            crew.troubles.append(f"waits: writers are not done {CONVERGE:g} s after the last fault")
-        for node in SENDERS:
-            self.links.set(node, "finish", 1.0)
-        if not crew.all_done(crew.of("sender"), CONVERGE):
-            crew.troubles.append(f"waits: outboxes are not empty {CONVERGE:g} s after the last fault")
-        crew.troubles += self.settled("after the last fault")
-        crew.kill(RECEIVER)
-        self.fleet.disks[RECEIVER].lose_power()
-        crew.processes.clear()
-        self._add(RECEIVER, "reader", roles.read)
-        if not crew.all_done(crew.processes, CONVERGE):
-            crew.troubles.append("hangs: the inbox cannot be read")
-        return [*crew.history, *self._called()]
-
-    def _called(self) -> list[Event]:
-        """The calls that ended in this run; of those in the site, which had to be answered."""
-        inner = (self.crew.began + fault.at for fault in self.plan.faults if fault.target.rpartition(" ")[2] in NEAR)
-        until = min((at for at in inner), default=float("inf"))
-        fleet, events = self.fleet, list[Event]()
-        for answer in fleet.answers:
-            made = fleet.calls.pop(answer.id, None)
-            if made is not None and made.at >= self.crew.began:
-                near = made.id.startswith("model/")
-                events += [replace(made, must=near and answer.at < until), answer]
-        fleet.answers.clear()
-        return events
-
-    def heal(self) -> None:
-        """Undo whatever is left."""
-        for target in (UPLINK, *INSIDE, *NODES):
-            self.rig.heal(target)
-        for target in RATE:
-            self.rig.set(target, rate=RATE[target], delay=DELAY[target], loss=0.0)
-        for target in self.paused:
-            self._signal(target, signal.SIGCONT)
-        self.crew.down.clear()
-        for node in NODES:
-            self.fleet.disks[node].clear()
-            self._boot(node)
-
-
-class _Crew(Crew):
-    """A crew beside which the program that calls is heard."""
-
-    def __init__(self, beside: Callable[[], None]) -> None:
-        super().__init__()
-        self._beside = beside
-
-    def tend(self) -> None:
-        super().tend()
-        self._beside()
-
-
-def _inside(host: Host, work: Callable[[roles.Place], None], at: roles.Place) -> None:
-    enter(str(host.cgroup), str(host.namespace))
-    work(at)
-
-
-def _send(seed: int, at: roles.Place) -> None:
-    roles.send(at, seed)
-
-
-def _answered(fleet: Fleet, since: float) -> set[str]:
-    """Who has answered calls that were made since."""
-    return {
-        answer.id.partition("/")[0]
-        for answer in fleet.answers
-        if not answer.error and answer.id in fleet.calls and fleet.calls[answer.id].at >= since
-    }
 
 
 @contextmanager

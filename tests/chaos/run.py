@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,10 @@ def _world(without_ray: bool, console: Console) -> Iterator[tuple[World, Live]]:
         with disks.disks(processes.NODES) as made, tempfile.TemporaryDirectory() as place:
             yield processes.WORLD, lambda plan: processes.run(plan, made, Path(place))
         return
-    from tests.chaos import fleet
+    from tests.chaos import fleet, voyage
 
     with fleet.up(console) as ships:
-        yield fleet.WORLD, ships.run
+        yield fleet.WORLD, partial(voyage.run, ships)
 
 
 def _progress(console: Console) -> Progress:
