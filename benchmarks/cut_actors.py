@@ -7,10 +7,10 @@ nothing of the fabric rests on it, and it outlives an actor that is ended.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,15 @@ import numpy as np
 import ray
 
 import tierflow
-from tierflow.control.outbox import Failed, Renew, RolledBack, Send, Sending, Settle, Taken, Waiting, step
 from tierflow.errors import TierflowError
-from tierflow.runtime.durable.inbox import Answer, Batch, InboxStore
-from tierflow.runtime.durable.outbox import OutboxStore
 
-__all__ = ["PERIOD", "Collector", "Inbox", "Reviewer", "Sensor"]
+__all__ = ["PERIOD", "Collector", "Reviewer", "Sensor", "Watcher"]
 
 PERIOD = 0.5
 """Seconds between two batches of a sensor."""
 ROWS, CHANNELS = 256, 4
+BOX, LOOK = "readings", 0.25
+"""The outboxes' name, and seconds between two looks into the inbox."""
 PATIENCE = 5.0
 """Seconds after which a local call is given up."""
 
@@ -54,21 +53,22 @@ class Collector:
         note(self._file, record)
 
 
-class Inbox:
-    """The cloud as tierflow has it: batches, each record once."""
+class Watcher:
+    """Notes down when each record is in the inbox: in its order, so a second application of one would show."""
 
     def __init__(self, folder: str) -> None:
-        self._file = Path(folder) / "applied"
-        self._store = InboxStore(Path(folder) / "inbox")
-        self._noted = 0
+        self._file, self._inbox, self._after = Path(folder) / "applied", tierflow.Inbox(BOX), 0
+        threading.Thread(target=self._run, daemon=True).start()
 
-    def take(self, batch: Batch) -> Answer:
-        """Apply what is new of a batch."""
-        answer = self._store.take(batch)
-        for record in self._store.read(self._noted, 100_000):
-            note(self._file, record.value.decode())
-            self._noted = record.number
-        return answer
+    def ready(self) -> None:
+        """Return once it runs."""
+
+    def _run(self) -> None:
+        while True:
+            for record in self._inbox.read(self._after):
+                note(self._file, record.value)
+                self._after = record.number
+            time.sleep(LOOK)
 
 
 class Sensor:
@@ -77,7 +77,9 @@ class Sensor:
     def __init__(self, name: str, folder: str, edge: Any, cloud: Any, ours: bool) -> None:
         self._name, self._folder, self._edge = name, Path(folder), edge
         self._get: Callable[..., Any] = tierflow.get if ours else ray.get
-        self._report = _Outbox(name, self._folder, cloud).put if ours else cloud.take.remote
+        self._report: Callable[[str], object] = (
+            partial(tierflow.Outbox(BOX, when_full="refuse").put, key=name) if ours else cloud.take.remote
+        )
         self._rng = np.random.default_rng(len(name))
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -104,45 +106,6 @@ class Sensor:
             record = f"{self._name}-{number}"
             self._report(record)
             note(made, record)
-
-
-class _Outbox:
-    """Records that wait for the uplink, on the sensor's disk, and the thread that sends them."""
-
-    def __init__(self, name: str, folder: Path, inbox: Any) -> None:
-        self._name, self._inbox = name, inbox
-        self._store = OutboxStore(folder / f"outbox-{name}", when_full="refuse")
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def put(self, record: str) -> None:
-        """Keep a record."""
-        self._store.put(record.encode(), self._name, 0)
-
-    def _run(self) -> None:
-        state, rng = Sending(), random.Random(self._name)
-        while True:
-            plan = self._store.plan()
-            state, actions = step(state, Waiting(plan.rows), time.monotonic())
-            for action in actions:
-                if isinstance(action, Send):
-                    records = tuple(self._store.read(action.seqs))
-                    batch = Batch(self._name, plan.birth, plan.floor, plan.last, records)
-                    state = self._sent(state, batch, action.patience, rng)
-            time.sleep(0.25)
-
-    def _sent(self, state: Sending, batch: Batch, patience: float, rng: random.Random) -> Sending:
-        try:
-            answer = tierflow.get(self._inbox.take.remote(batch), timeout=patience)
-        except (ray.exceptions.RayError, TierflowError) as error:
-            late = isinstance(error, ray.exceptions.GetTimeoutError)
-            return step(state, Failed(rng.random(), late), time.monotonic())[0]
-        state, actions = step(state, RolledBack() if answer.rolled_back else Taken(), time.monotonic())
-        for action in actions:
-            if isinstance(action, Settle):
-                self._store.settle(batch.birth, action.seqs)
-            elif isinstance(action, Renew):
-                self._store.renew()
-        return state
 
 
 def note(file: Path, what: str) -> None:

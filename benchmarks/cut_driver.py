@@ -11,7 +11,7 @@ from typing import Any
 import ray
 
 import tierflow
-from benchmarks.cut_actors import Collector, Inbox, Reviewer, Sensor
+from benchmarks.cut_actors import Collector, Reviewer, Sensor, Watcher
 from benchmarks.driven import answer, join, tell
 from tierflow.topology import NODE
 
@@ -36,7 +36,7 @@ def start(side: str, folder: str) -> list[str]:
             return made.options(**kept).remote(*arguments)
         return ray.remote(kind).options(label_selector={NODE: node}, **kept).remote(*arguments)
 
-    cloud = place(Inbox if side == OURS else Collector, HEAD, folder)
+    cloud = place(Watcher if side == OURS else Collector, HEAD, folder)
     edges = {name[-1]: place(Reviewer, name) for name in EDGES}
     tell("the cloud and the edges are asked for")
     sensors = [place(Sensor, name, name, folder, edges[name[7]], cloud, side == OURS) for name in SENSORS]
