@@ -68,11 +68,12 @@ class Side:
 
     def answered(self) -> list[float]:
         """For each window of the cut, the share of the calls due in it that were answered."""
-        shares = []
-        for first, last in self.times.windows(cut=True):
-            due = (last - first) / PERIOD * len(CUT_OFF)
-            shares.append(min(sum(right and first <= at < last for at, _, right in self.calls) / due, 1.0))
-        return shares
+        return [self.share(*window) for window in self.times.windows(cut=True)]
+
+    def share(self, first: float, last: float) -> float:
+        """The share of the calls due between two times that were answered."""
+        due = (last - first) / PERIOD * len(CUT_OFF)
+        return min(sum(right and first <= at < last for at, _, right in self.calls) / due, 1.0)
 
     def p99(self, cut: bool) -> list[float]:
         """For each window, the 99th percentile (s) of the local calls that were answered; none where none was."""
@@ -222,6 +223,8 @@ def _figures(side: Side) -> Iterator[Figure]:
         high=100 * max(shares),
         unit="%",
     )
+    times = side.times
+    yield _exact(f"{side.name}: local calls answered after the heal", 100 * side.share(times.healed, times.end), "%")
     for cut, when in ((False, "connected"), (True, "in the cut")):
         if p99 := side.p99(cut):
             yield Figure.of(f"{side.name}: p99 of a local call, {when}", interval(p99).scaled(1e3), "ms")
@@ -230,7 +233,6 @@ def _figures(side: Side) -> Iterator[Figure]:
     yield _exact(f"{side.name}: records made", len(side.made), "records")
     yield _exact(f"{side.name}: records lost", side.lost(), "records")
     yield _exact(f"{side.name}: records applied twice", side.twice(), "records")
-    times = side.times
     for share in (0.25, 0.5, 0.75, 1.0):
         at = times.cut + share * (times.healed - times.cut)
         yield _exact(f"{side.name}: backlog {at - times.cut:.0f} s into the cut", side.backlog(at), "records")

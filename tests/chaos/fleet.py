@@ -134,6 +134,7 @@ class Fleet:
     def _on_disks(self) -> None:
         """Let each node's outboxes and inboxes be on its own disk."""
         for node in NODES:
+            self.folder(node).mkdir(parents=True, exist_ok=True)
             for kind in ("outbox", "inbox"):
                 (self.disks[node].folder / kind).mkdir()
                 sync_folder(self.disks[node].folder)
