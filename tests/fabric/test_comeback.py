@@ -241,7 +241,7 @@ def test_nodes_restart_one_by_one_under_load_and_no_call_is_lost(back: FabricRec
     with ThreadPoolExecutor(1) as aside:
         stream = aside.submit(run, STREAM.replace("{seconds}", "50"), host="cam-1", timeout=85)
         time.sleep(4)
-        steps = list(restarting.restart(FabricRecord.read(Path(back.state)), ["gw-1", "cloud-1"], drain=5, within=60))
+        steps = list(restarting.restart(FabricRecord.read(Path(back.state)), ["gw-1", "cloud-1"], drain=5, within=120))
         done = stream.result()
     print(*steps, done.stdout.partition("TOLD")[2].partition("}")[0], sep="\n")
     assert [step.node for step in steps if step.what == "back"] == ["gw-1", "cloud-1"]

@@ -132,10 +132,9 @@ class Guide:
             ready.stride, ready.last = min(max(stride, STRIDES[0]), STRIDES[1]), began
             ready.skip, ready.node, ready.reach, ready.alike = ready.stride - 1, choice.node, reach, alike
         ref, told = start(*args, **kwargs)
-        key = ref.binary()
         stands_for = ready.skip + 1 if brief else 1
-        flight = self.placing.begin(key, work.request.name, call, choice, stands_for, began, tells=tells)
-        ready.made = self.placing.known(key)
+        flight = self.placing.begin(ref.binary(), work.request.name, call, choice, stands_for, began, tells=tells)
+        ready.made = self.placing.known(flight.key)
         self._submitted(ref, choice.node, work, ready, args, kwargs)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
