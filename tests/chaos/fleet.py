@@ -86,7 +86,7 @@ CONVERGE = 120.0
 
 _NAMES = {"raylet": "raylet", "gcs": "gcs_server"}
 _TITLES = {
-    "worker": ("ray::Model", "ray::Clerk"),
+    "worker": ("Model", "Clerk"),
     "agent": ("ray::Agent",),
     "sender": ("ray::Sender",),
     "receiver": ("ray::Receiver",),
@@ -108,7 +108,8 @@ class Fleet:
         self._log = (place / "caller.log").open("ab")
         self.runs, self.applied = 0, 0
         self._on_disks()
-        self._program("make").wait(120)
+        if self._program("make").wait(120):
+            raise FabricError("the actors cannot be made", (place / "caller.log").read_text()[-2000:])
         self._prove()
 
     def processes(self, node: str, kind: str) -> list[psutil.Process]:
