@@ -161,6 +161,10 @@ class Device:
         scores = self._scores(rows, score, before, values, np.repeat(asked, AHEAD)[: len(score)])
         return Step(scores, self.version, device_latency, edge_latency, sent, len(peaks), int(asked.sum()))
 
+    def greet(self, box: str) -> None:
+        """Put a first record into this outbox: it has a sender from then on."""
+        tierflow.Outbox(box).put({"ready": self.series.name}, key=self.series.name)
+
     def watch(self, box: str, site: str, seconds: float) -> None:
         """Score by itself for so many seconds, its series again and again; verdicts go into this outbox."""
         keep_watch(self.step, len(self.steps), box, self.series.name, site, seconds)

@@ -153,11 +153,11 @@ def start(devices: Mapping[str, tuple[Any, str]], seconds: float, tell: Callable
     """
     box = f"verdicts-{uuid4().hex[:8]}"
     inbox = tierflow.Inbox(box)
+    after = _met(inbox, devices, box)
     began, clock = time.time(), time.monotonic()
     tierflow.get([actor.watch.remote(box, site, seconds) for actor, site in devices.values()])
     verdicts: list[Verdict] = []
     counted: dict[str, int] = {}
-    after = 0
     try:
         while len(counted) < len(devices) and (gone := time.monotonic() - clock) < seconds + PATIENCE:
             for record in inbox.read(after):
@@ -173,6 +173,15 @@ def start(devices: Mapping[str, tuple[Any, str]], seconds: float, tell: Callable
     for device in devices.keys() - counted.keys():  # not told to the end: what has arrived is what there is
         counted[device] = max((one.number + 1 for one in verdicts if one.device == device), default=0)
     return Watch(seconds, tuple(verdicts), counted)
+
+
+def _met(inbox: tierflow.Inbox, devices: Mapping[str, tuple[Any, str]], box: str) -> int:
+    """Wait until a first record of each device is there, so that senders have started; the last one's number."""
+    tierflow.get([actor.greet.remote(box) for actor, _ in devices.values()])
+    until = time.monotonic() + PATIENCE
+    while len(met := inbox.read()) < len(devices) and time.monotonic() < until:
+        time.sleep(LOOK)
+    return len(met)
 
 
 def _verdict(value: Mapping[str, Any], began: float, at: float) -> Verdict:

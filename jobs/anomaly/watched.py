@@ -47,13 +47,14 @@ def watch_chart(watch: Watch, site: str) -> str:
         f'height="{height}"/>'
         for cut in watch.cuts(site)
     ]
-    edges = np.linspace(0, end, COLUMNS + 1)
+    columns = max(1, min(COLUMNS, int(end / 3)))  # a few batches in each
+    edges = np.linspace(0, end, columns + 1)
     made, _ = np.histogram([one.made for one in watch.of(site) if not one.error], edges)
     for at, value in enumerate(made):
         tall = ANSWERS * value / max(made.max(), 1)
         parts.append(
-            f'<rect class="answers" x="{at * WIDTH / COLUMNS:.1f}" y="{ANSWERS - tall:.1f}" '
-            f'width="{WIDTH / COLUMNS - 0.6:.1f}" height="{tall:.1f}"/>'
+            f'<rect class="answers" x="{at * WIDTH / columns:.1f}" y="{ANSWERS - tall:.1f}" '
+            f'width="{WIDTH / columns - 0.6:.1f}" height="{tall:.1f}"/>'
         )
     times = np.linspace(0, end, 4 * COLUMNS)
     waiting = watch.backlog(site, times)
@@ -66,4 +67,5 @@ def watch_chart(watch: Watch, site: str) -> str:
     return (
         f'<svg class="series" viewBox="0 0 {WIDTH} {height}" preserveAspectRatio="none" role="img" '
         f'aria-label="{title}">{"".join(parts)}</svg>'
+        f"<div class=ends><span>0 s</span><span>at most {most:.0f} waited</span><span>{end:.0f} s</span></div>"
     )
