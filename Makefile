@@ -32,8 +32,8 @@ bench: $(READY) ## measure everything against its baselines (long)
 bench-quick: $(READY) ## the ten-minute part
 	$(BIN)/python -m benchmarks C3 D2 --quick
 
-chaos: $(READY) ## live through N seeded plans of faults from SEED on, and check what came of the records
-	$(BIN)/python -m tests.chaos.run --count $(or $(N),200) --seed $(or $(SEED),1)
+chaos: $(READY) ## live through N seeded plans of faults from SEED on, on a fabric (WITHOUT_RAY=1: the stores alone)
+	$(BIN)/python -m tests.chaos.run --count $(or $(N),200) --seed $(or $(SEED),1) $(if $(WITHOUT_RAY),--without-ray)
 
 results: $(READY) ## write benchmarks/RESULTS.md from benchmarks/results/*.json
 	$(BIN)/python -m benchmarks.results

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,12 @@ from rich.status import Status
 
 import tierflow
 from tierflow.errors import FabricError
-from tierflow.rig import Rig
+from tierflow.rig import Host, Rig
 from tierflow.runtime import launch
 from tierflow.runtime.record import FabricRecord
 from tierflow.topology import ClusterSpec, load
 
-__all__ = ["ROOT", "Running", "answer", "demo", "join", "running", "tell"]
+__all__ = ["ROOT", "Running", "answer", "demo", "drive", "free_port", "join", "running", "tell"]
 
 ROOT = Path(__file__).parents[1]
 AGENTS = 300.0
@@ -77,33 +77,7 @@ class Running:
         Raises:
             FabricError: it failed or did not end in time.
         """
-        words = [word if isinstance(word, str) else json.dumps(word) for word in arguments]
-        environment = launch.driver_environment(self.record) | {"PYTHONPATH": str(ROOT)}
-        said: list[str] = []
-        with tempfile.TemporaryFile() as output:
-            process = self.rig.hosts[node].popen(
-                [sys.executable, "-m", module, *words], env=environment, cwd=ROOT, stdout=output, stderr=-1
-            )
-            late = threading.Timer(timeout, process.kill)
-            late.start()
-            try:
-                assert process.stderr is not None
-                for raw in process.stderr:
-                    line = raw.decode(errors="replace").rstrip()
-                    said.append(line)
-                    if line.startswith(_TOLD):
-                        self.say(line.removeprefix(_TOLD))
-                code = process.wait()
-            finally:
-                late.cancel()
-                process.kill()
-                process.wait()
-            output.seek(0)
-            text = output.read().decode()
-        if code:
-            raise FabricError(f"the driver {module} failed ({code}): " + "\n".join(said[-30:]), "see its last lines")
-        # Ray may write lines of its own after it.
-        return json.JSONDecoder().raw_decode(text.rpartition(_ANSWER)[2])[0]
+        return drive(self.rig.hosts[node], launch.driver_environment(self.record), self.say, module, arguments, timeout)
 
     def emulator_share(self) -> float:
         """The share of a core that the process which carries the packets took, on average since it began."""
@@ -112,13 +86,49 @@ class Running:
         return float((used.user + used.system) / (time.time() - process.create_time()))
 
 
+def drive(
+    host: Host,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+    module: str,
+    arguments: Sequence[object],
+    timeout: float,
+) -> Any:
+    """Run a module of the benchmarks on a host; see `Running.drive`. `say` is called with what the driver tells."""
+    words = [word if isinstance(word, str) else json.dumps(word) for word in arguments]
+    environment = {**environment, "PYTHONPATH": str(ROOT)}
+    said: list[str] = []
+    with tempfile.TemporaryFile() as output:
+        process = host.popen(
+            [sys.executable, "-m", module, *words], env=environment, cwd=ROOT, stdout=output, stderr=-1
+        )
+        late = threading.Timer(timeout, process.kill)
+        late.start()
+        try:
+            assert process.stderr is not None
+            for raw in process.stderr:
+                line = raw.decode(errors="replace").rstrip()
+                said.append(line)
+                if line.startswith(_TOLD):
+                    say(line.removeprefix(_TOLD))
+            code = process.wait()
+        finally:
+            late.cancel()
+            process.kill()
+            process.wait()
+        output.seek(0)
+        text = output.read().decode()
+    if code:
+        raise FabricError(f"the driver {module} failed ({code}): " + "\n".join(said[-30:]), "see its last lines")
+    # Ray may write lines of its own after it.
+    return json.JSONDecoder().raw_decode(text.rpartition(_ANSWER)[2])[0]
+
+
 @contextmanager
 def running(spec: ClusterSpec, title: str) -> Iterator[Running]:
     """Bring a fabric up, show what goes on, and take the fabric down whatever happens."""
     with Console(stderr=True).status(f"{title}: starting the fabric") as status:
-        record = launch.up(
-            spec, port=_free_port(), progress=lambda name, what: status.update(f"{title}: {name} {what}")
-        )
+        record = launch.up(spec, port=free_port(), progress=lambda name, what: status.update(f"{title}: {name} {what}"))
         try:
             yield Running(record, Rig.attach(record.rig), status, title)
         finally:
@@ -126,7 +136,7 @@ def running(spec: ClusterSpec, title: str) -> Iterator[Running]:
             launch.down(record)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port for the job API that nothing uses, so that a fabric of the user's own is not in the way."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     try:
         with Display(console) as tell:
-            outcome = run(given, seed=asked.seed, tell=tell, drawings=not asked.no_drawings)
+            outcome = run(given, seed=asked.seed, tell=tell, drawings=not asked.no_drawings, watch=asked.watch)
     except (SeriesError, tierflow.TierflowError) as error:
         # From a node the error comes wrapped in that node's traceback; the sentence inside is what the user needs.
         console.print(
@@ -63,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--label", metavar="COLUMN", help="the label column (default: label, anomaly, is_anomaly, else none)")
     add("--report", type=Path, default=Path("report.html"), metavar="PATH", help="where the HTML report goes")
     add("--seed", type=int, default=0, help="the same seed gives the same models, scores and alarms")
+    add("--watch", type=float, default=0.0, metavar="SECONDS",
+        help="then let the devices go on by themselves, also through cuts; verdicts wait in an outbox")  # fmt: skip
     add("--no-drawings", action="store_true", help="keep even the drawings of the readings in their sites")
     return parser
 

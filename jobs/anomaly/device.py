@@ -17,6 +17,7 @@ from jobs.anomaly.forecaster import AHEAD, CONTEXT, Forecaster
 from jobs.anomaly.metrics import threshold
 from jobs.anomaly.series import Flags, Floats, Indices, Series
 from jobs.anomaly.sketch import Sketch, sketch
+from jobs.anomaly.watch import keep_watch
 
 __all__ = ["Card", "Device", "Source", "Step"]
 
@@ -159,6 +160,14 @@ class Device:
             score = score * np.repeat(factor, AHEAD)[: len(score)]
         scores = self._scores(rows, score, before, values, np.repeat(asked, AHEAD)[: len(score)])
         return Step(scores, self.version, device_latency, edge_latency, sent, len(peaks), int(asked.sum()))
+
+    def greet(self, box: str) -> None:
+        """Put a first record into this outbox: it has a sender from then on."""
+        tierflow.Outbox(box).put({"ready": self.series.name}, key=self.series.name)
+
+    def watch(self, box: str, site: str, seconds: float) -> None:
+        """Score by itself for so many seconds, its series again and again; verdicts go into this outbox."""
+        keep_watch(self.step, len(self.steps), box, self.series.name, site, seconds)
 
     def sketch(self) -> Sketch:
         """A drawing's worth of the test rows (lowest and highest of each of 600 columns) for the report."""

@@ -14,6 +14,7 @@ from jobs.anomaly.series import Flags, Floats
 from jobs.anomaly.sketch import Sketch
 from jobs.anomaly.traffic import Link
 from jobs.anomaly.training import Trained
+from jobs.anomaly.watch import Watch
 
 __all__ = ["METHODS", "Actor", "Latency", "Outcome", "Payload", "Scored"]
 
@@ -104,6 +105,7 @@ class Outcome:
     versions: tuple[Version, ...]
     duration: float
     stopped: bool = False
+    watch: Watch | None = None
 
     def found(self, method: str) -> tuple[int, int, int]:
         """Events found, events labelled, separate false alarms, over the labelled series."""

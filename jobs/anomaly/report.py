@@ -9,6 +9,8 @@ from pathlib import Path
 from jobs.anomaly.chart import bars, link_bars, series_chart
 from jobs.anomaly.outcome import METHODS, Outcome, Scored
 from jobs.anomaly.tables import NOT_MEASURED
+from jobs.anomaly.watch import Watch
+from jobs.anomaly.watched import HEAD, rows, watch_chart
 from jobs.anomaly.words import count, duration, others, share, size
 
 __all__ = ["page", "write"]
@@ -25,6 +27,7 @@ def write(outcome: Outcome, path: Path) -> None:
 def page(outcome: Outcome) -> str:
     """The whole document."""
     sections = [_head(outcome), _findings(outcome), _series(outcome), _traffic(outcome), _latencies(outcome)]
+    sections += [_watched(outcome.watch)] if outcome.watch is not None else []
     sections += [_placements(outcome), _versions(outcome), _method(outcome)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -159,6 +162,22 @@ def _traffic(outcome: Outcome) -> str:
 def _latencies(outcome: Outcome) -> str:
     rows = [(o.tier, o.what, count(o.calls), duration(o.median), duration(o.p99)) for o in outcome.latencies]
     return _section("Latency", _table(("tier", "call", "calls", "median", "p99"), rows, words=2))
+
+
+def _watched(watch: Watch) -> str:
+    legend = (
+        '<div class="legend"><span><i class="dot model"></i>verdicts made in the site</span>'
+        '<span><i class="dot backlog"></i>verdicts that waited for the uplink</span>'
+        '<span><i class="dot labelled"></i>the uplink was cut</span></div>'
+    )
+    drawn = "".join(f"<article><h3>{escape(site)}</h3>{watch_chart(watch, site)}</article>" for site in watch.sites)
+    table = _table(HEAD, [tuple(map(escape, row)) for row in rows(watch)], words=2)
+    note = (
+        f"For {duration(watch.seconds)} each device scored a batch a second by itself and put the verdict into its "
+        f"outbox. Made: {count(sum(watch.counted.values()))}; lost: {watch.lost}; arrived twice: {watch.twice}. "
+        "A cut is read off verdicts that arrived late; its end is when the first of them was there."
+    )
+    return _section("Through cuts", f"{table}{legend}{drawn}", note)
 
 
 def _placements(outcome: Outcome) -> str:

@@ -13,6 +13,7 @@ from jobs.anomaly.fleet import Fleet, posts
 from jobs.anomaly.outcome import Latency, Outcome, Payload, Scored
 from jobs.anomaly.traffic import Meter
 from jobs.anomaly.training import Trained
+from jobs.anomaly.watch import Watch, start
 
 __all__ = ["Tell", "run"]
 
@@ -39,13 +40,15 @@ class Ledger:
         self.payloads.append(Payload(what, source, target, size))
 
 
-def run(given: Sequence[Source], *, seed: int, tell: Tell, drawings: bool = True) -> Outcome:
+def run(given: Sequence[Source], *, seed: int, tell: Tell, drawings: bool = True, watch: float = 0.0) -> Outcome:
     """Run the job on the fabric this process belongs to; ends early and complete on Ctrl-C once scoring has begun.
+
+    With ``watch`` the devices go on by themselves for so many seconds when all is scored.
 
     Raises:
         SeriesError: when the fabric has no device, or a series cannot be used.
     """
-    start, meter = time.monotonic(), Meter()
+    began, meter = time.monotonic(), Meter()
     where = posts(tierflow.nodes(), given)
     tell("actors", 0, 1)
     fleet, ledger = Fleet.start(where, seed), Ledger()
@@ -54,6 +57,7 @@ def run(given: Sequence[Source], *, seed: int, tell: Tell, drawings: bool = True
     tell("actors", 1, 1)
     _prepare(fleet, ledger, tell)
     stopped = _score(fleet, ledger, tell)
+    watched = _watch(fleet, watch, tell) if watch and not stopped else None
     sketches = {name: tierflow.get(d.sketch.remote()) for name, d in fleet.devices.items()} if drawings else {}
     latencies = [Latency.of("device", "score a batch of 32 windows", [s.device_latency for s in _all(ledger)] or [0.0])]
     asked = [step.edge_latency for step in _all(ledger) if step.edge_latency is not None]
@@ -74,8 +78,9 @@ def run(given: Sequence[Source], *, seed: int, tell: Tell, drawings: bool = True
         raw_size=sum(card.raw_size for card in ledger.cards.values()),
         trained=tuple(ledger.trained),
         versions=tuple(tierflow.get(fleet.cloud.versions.remote())),
-        duration=time.monotonic() - start,
+        duration=time.monotonic() - began,
         stopped=stopped,
+        watch=watched,
     )
 
 
@@ -173,6 +178,13 @@ def _score(fleet: Fleet, ledger: Ledger, tell: Tell) -> bool:
     except KeyboardInterrupt:
         return True
     return False
+
+
+def _watch(fleet: Fleet, seconds: float, tell: Tell) -> Watch:
+    """Let the devices watch by themselves, each with the model that it has."""
+    sites = {post.source.name: post.site for post in fleet.posts}
+    devices = {name: (device, sites[name]) for name, device in fleet.devices.items()}
+    return start(devices, seconds, lambda gone: tell("watch (s)", int(gone), int(seconds)))
 
 
 def _settle(ledger: Ledger, sketches: dict[str, Any]) -> None:

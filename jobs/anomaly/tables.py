@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.anomaly.outcome import METHODS, Outcome
+from jobs.anomaly.watch import Watch
+from jobs.anomaly.watched import HEAD, rows
 from jobs.anomaly.words import count, duration, share, size
 
 __all__ = ["NOT_MEASURED", "show"]
@@ -17,6 +19,8 @@ def show(outcome: Outcome, console: Console) -> None:
     """Print every table: what was found, latencies, bytes, placements."""
     for draw in (_findings, _latencies, _bytes, _links, _placements, _trainings):
         console.print(draw(outcome))
+    if outcome.watch is not None:
+        console.print(_watched(outcome.watch))
     for one in outcome.series:
         for trouble in one.card.troubles:
             console.print(f"{one.card.name}: {trouble}", style="dim", highlight=False)
@@ -92,6 +96,14 @@ def _placements(outcome: Outcome) -> Table:
     table = _table("Where each actor ran", ("actor", ""), ("node", ""), ("tier", ""), ("site", ""), ("why", ""))
     for actor in outcome.actors:
         table.add_row(actor.role, actor.node, actor.tier, actor.site, actor.why)
+    return table
+
+
+def _watched(watch: Watch) -> Table:
+    title = f"Through cuts: {count(sum(watch.counted.values()))} verdicts, {watch.lost} lost, {watch.twice} twice"
+    table = _table(title, *((name, "") for name in HEAD))
+    for row in rows(watch):
+        table.add_row(*row)
     return table
 
 

@@ -102,8 +102,9 @@ class Crew:
         """End a node's processes, or one of them, as kill -9 does."""
         for process in self.processes:
             if process.node == node and role in (None, process.role) and process.pid is not None:
-                os.kill(process.pid, signal.SIGKILL)
-                os.waitpid(process.pid, 0)
+                with suppress(ProcessLookupError, ChildProcessError):  # interrupted just as it was seen to end
+                    os.kill(process.pid, signal.SIGKILL)
+                    os.waitpid(process.pid, 0)
                 process.pid = None
         self.hear()
 

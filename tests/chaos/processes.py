@@ -64,10 +64,12 @@ class _Run:
         return self.disks[node].folder / "run"
 
     def _at(self, node: str) -> roles.Place:
-        return roles.Place(node, self._folder(node), str(self.place / "receiver.socket"), self.links, self.crew.told)
+        folder, path = self._folder(node), str(self.place / "receiver.socket")
+        return roles.Place(node, folder / "outbox", folder / "inbox", path, self.links, self.crew.told)
 
     def _write(self, node: str, name: str, puts: Sequence[Put]) -> None:
-        roles.write(self._at(node), name, puts, self.crew.tried(name), self.crew.began)
+        at = self._at(node)
+        roles.write(at, roles.opened(at.store), name, puts, self.crew.tried(name), self.crew.began)
 
     def hit(self, fault: Fault) -> None:
         role, _, node = fault.target.rpartition(" ")

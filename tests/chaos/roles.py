@@ -1,7 +1,7 @@
 """What the processes of a run without Ray do: writers put, a node's sender sends, the receiver applies.
 
-Between sender and receiver is a real socket. Without a rig, what a link does to a message is done to it in the sender's
-process. The clock that decides over waiting runs `speed` times as fast as the machine's, since `now` is an argument.
+Between sender and receiver is a real socket; what a link does to a message is done to it in the sender's process. The
+clock that decides over waiting runs `SPEED` times as fast as the machine's, since `now` is an argument there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from tests.chaos.history import Applied, Kept, Left, Refused, Tried, now, tell
 from tests.chaos.plan import Put
@@ -37,9 +38,10 @@ from tierflow.errors import OutboxFull, StoreError
 from tierflow.runtime.durable.inbox import Answer, Batch, InboxStore
 from tierflow.runtime.durable.outbox import OutboxStore
 
-__all__ = ["BOX", "Links", "Place", "read", "receive", "send", "write"]
+__all__ = ["Links", "Place", "drained", "opened", "read", "receive", "send", "write"]
 
 BOX = "alarms"
+SPEED = 200.0
 _SIZE = struct.Struct("!I")
 _IDLE = 0.002
 
@@ -63,34 +65,33 @@ class Links:
         return self._nodes.index(node) * len(self.FIELDS) + self.FIELDS.index(field)
 
 
+class Box(Protocol):
+    """What records are put into."""
+
+    def put(self, value: bytes, key: str, priority: int) -> int:
+        """Keep a record."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a process is.
 
-    `folder` is its node's, on its disk; `receiver` the path of a socket, or an address and a port ("10.77.0.1:7000");
-    `told` the pipe that it tells to, and `speed` that of the clock.
+    `outbox` and `inbox` are folders on its node's disk, `receiver` is the path of a socket, `told` the pipe to tell to.
     """
 
     node: str
-    folder: Path
+    outbox: Path
+    inbox: Path
     receiver: str
     links: Links
     told: int
-    speed: float = 200.0
-    limit: int = 64_000_000
-    when_full: str = "refuse"
 
-    def outbox(self) -> OutboxStore:
-        return OutboxStore(self.folder / BOX, self.limit, self.when_full)  # type: ignore[arg-type]
+    def store(self) -> OutboxStore:
+        return OutboxStore(self.outbox, when_full="refuse")
 
     def now(self) -> float:
         """The clock of those who wait."""
-        return now() * self.speed
-
-    def socket(self) -> tuple[socket.socket, str | tuple[str, int]]:
-        """A new socket, and the receiver's address."""
-        host, colon, port = self.receiver.rpartition(":")
-        return (socket.socket(), (host, int(port))) if colon else (socket.socket(socket.AF_UNIX), self.receiver)
+        return now() * SPEED
 
     def clock(self) -> None:
         """Let this process's wall clock jump with its node's."""
@@ -99,10 +100,9 @@ class Place:
         time.time_ns = lambda: real_ns() + int(self.links.get(self.node, "clock") * 1e9)
 
 
-def write(place: Place, name: str, puts: Sequence[Put], done: int, began: float) -> None:
+def write(place: Place, store: Box, name: str, puts: Sequence[Put], done: int, began: float) -> None:
     """Put what is left of a writer's records, each at its time."""
     place.clock()
-    store = _opened(place.outbox)
     for number, put in enumerate(puts[done:], done):
         time.sleep(max(began + put.at - now(), 0))
         record = f"{name}/{number}"
@@ -118,7 +118,7 @@ def write(place: Place, name: str, puts: Sequence[Put], done: int, began: float)
 def send(place: Place, seed: int) -> None:
     """Send what waits until nothing does and the run is to finish; then tell what is left."""
     place.clock()
-    rng, store, state = random.Random(seed), _opened(place.outbox), Sending()
+    rng, store, state = random.Random(seed), opened(place.store), Sending()
     while True:
         state = _told_of_cuts(place, state)
         try:
@@ -129,12 +129,11 @@ def send(place: Place, seed: int) -> None:
             for action in actions:
                 if isinstance(action, Send):
                     batch = Batch(place.node, plan.birth, plan.floor, plan.last, tuple(store.read(action.seqs)))
-                    state = _sent(place, rng, store, state, batch, action.patience / place.speed)
+                    state = _sent(place, rng, store, state, batch, action.patience / SPEED)
         except StoreError:  # a full disk, say; what was sent and could not be settled is sent again
             state = replace(state, flight=())
         time.sleep(_IDLE)
-    backlog = store.backlog()
-    tell(place.told, Left(place.node, backlog.records, sum(backlog.dropped.values()), backlog.lost))
+    _left(place, store)
 
 
 def _told_of_cuts(place: Place, state: Sending) -> Sending:
@@ -183,10 +182,9 @@ def _deliver(place: Place, rng: random.Random, batch: Batch, patience: float) ->
 
 
 def _ask(place: Place, batch: Batch, patience: float) -> Answer:
-    link, address = place.socket()
-    with link:
+    with socket.socket(socket.AF_UNIX) as link:
         link.settimeout(patience)
-        link.connect(address)
+        link.connect(place.receiver)
         link.sendall(_SIZE.pack(len(data := pickle.dumps(batch))) + data)
         answer = pickle.loads(_whole(link))
     if not isinstance(answer, Answer):
@@ -197,13 +195,10 @@ def _ask(place: Place, batch: Batch, patience: float) -> Answer:
 def receive(place: Place) -> None:
     """Apply what comes, until the end of the process."""
     place.clock()
-    store = _opened(lambda: InboxStore(place.folder / BOX))
-    listener, address = place.socket()
-    with listener:
-        if isinstance(address, str):
-            Path(address).unlink(missing_ok=True)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+    store = opened(lambda: InboxStore(place.inbox))
+    Path(place.receiver).unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(place.receiver)
         listener.listen(64)
         while True:
             link, _ = listener.accept()
@@ -217,14 +212,28 @@ def receive(place: Place) -> None:
                 link.sendall(_SIZE.pack(len(data := pickle.dumps(answer))) + data)
 
 
-def read(place: Place) -> None:
-    """Tell all that was applied, in order."""
-    store = InboxStore(place.folder / BOX)
-    after = 0
+def drained(place: Place) -> None:
+    """Wait until an outbox is empty, and tell what is left."""
+    store = opened(place.store)
+    while store.backlog().records:
+        time.sleep(0.1)
+    _left(place, store)
+
+
+def read(place: Place, after: int = 0) -> None:
+    """Tell all that was applied after a number, in order; it is forgotten then."""
+    store = InboxStore(place.inbox)
     while records := store.read(after, 500):
         for record in records:
-            tell(place.told, Applied(record.number, record.value.rstrip(b".").decode()))
+            value = record.value.rpartition(b"\n")[2]  # behind the line that says what kind of value it is
+            tell(place.told, Applied(record.number, value.rstrip(b".").decode()))
         after = records[-1].number
+    store.forget(after)
+
+
+def _left(place: Place, store: OutboxStore) -> None:
+    backlog = store.backlog()
+    tell(place.told, Left(place.node, backlog.records, sum(backlog.dropped.values()), backlog.lost))
 
 
 def _whole(link: socket.socket) -> bytes:
@@ -242,7 +251,7 @@ def _exactly(link: socket.socket, size: int) -> bytes:
     return data
 
 
-def _opened(make):  # type: ignore[no-untyped-def]
+def opened(make):  # type: ignore[no-untyped-def]
     """A store, once its disk lets it open."""
     while True:
         try:

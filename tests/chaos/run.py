@@ -1,6 +1,7 @@
 """``python -m tests.chaos.run --count 200 --seed 1``: live through many plans and say which histories were wrong.
 
-With the stores alone, in real processes on disks that lose their power. ``--count 1 --seed N`` replays one.
+On a fabric of the rig, one for all of them; with ``--without-ray``, or where this machine cannot make a rig, with the
+stores alone. ``--count 1 --seed N`` replays one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from tests.chaos import disks, planted, processes
 from tests.chaos.checker import check
 from tests.chaos.history import Answered, Applied, Called, History, Kept, save
 from tests.chaos.plan import Plan, World, draw
+from tierflow.rig import missing_privilege
 
 __all__ = ["main"]
 
@@ -38,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     plant = planted.BUGS[asked.plant][0] if asked.plant else nullcontext
     found = _Found()
     try:
-        with plant(), _world(console) as (world, live), _progress(console) as progress:
+        with plant(), _world(asked.without_ray, console) as (world, live), _progress(console) as progress:
             bar = progress.add_task("", total=asked.count, wrong=0, seed="")
             for seed in range(asked.seed, asked.seed + asked.count):
                 progress.update(bar, seed=f"seed {seed}")
@@ -65,19 +68,29 @@ def _asked(arguments: list[str] | None) -> Any:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="how many seeds, one after the other")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--without-ray", action="store_true", help="the stores alone, in real processes")
     parser.add_argument("--first", action="store_true", help="end with the first history that is wrong")
-    parser.add_argument("--plant", choices=planted.BUGS, help="a bug to find")
+    parser.add_argument("--plant", choices=planted.BUGS, help="a bug to find, with --without-ray")
     parser.add_argument("--json", type=Path, help="a file for what was found")
     return parser.parse_args(arguments)
 
 
 @contextmanager
-def _world(console: Console) -> Iterator[tuple[World, Live]]:
+def _world(without_ray: bool, console: Console) -> Iterator[tuple[World, Live]]:
     """What plans are drawn for, and who lives through them."""
-    if lacks := disks.lacking():
-        console.print(f"no disk loses its power here, since this machine lacks {lacks}; processes are killed")
-    with disks.disks(processes.NODES) as made, tempfile.TemporaryDirectory() as place:
-        yield processes.WORLD, lambda plan: processes.run(plan, made, Path(place))
+    missing = missing_privilege()
+    if missing and not without_ray:
+        console.print(f"no fabric, since this machine lacks {missing}: the stores alone, in real processes")
+    if without_ray or missing:
+        if lacks := disks.lacking():
+            console.print(f"no disk loses its power here, since this machine lacks {lacks}; processes are killed")
+        with disks.disks(processes.NODES) as made, tempfile.TemporaryDirectory() as place:
+            yield processes.WORLD, lambda plan: processes.run(plan, made, Path(place))
+        return
+    from tests.chaos import fleet, voyage
+
+    with fleet.up(console) as ships:
+        yield fleet.WORLD, partial(voyage.run, ships)
 
 
 def _progress(console: Console) -> Progress:
@@ -95,8 +108,9 @@ def _progress(console: Console) -> Progress:
 def _say(console: Console, asked: Any, plan: Plan, history: History, wrong: list[str]) -> None:
     kept = KEPT / f"tierflow-chaos-{plan.seed}.jsonl"
     save(kept, history)
+    part = " WITHOUT_RAY=1" if asked.without_ray else ""
     console.print(str(plan), *wrong, sep="\n", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"its history: {kept}; again: make chaos SEED={plan.seed} N=1", markup=False, soft_wrap=True)
+    console.print(f"its history: {kept}; again: make chaos SEED={plan.seed} N=1{part}", markup=False, soft_wrap=True)
 
 
 class _Found:
