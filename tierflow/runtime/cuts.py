@@ -23,7 +23,7 @@ from tierflow.runtime.asking import Refused, chosen, refusals
 from tierflow.runtime.placing import Placing
 from tierflow.runtime.record import node_folder
 from tierflow.runtime.settings import FABRIC
-from tierflow.runtime.standby import LOST, other_try
+from tierflow.runtime.standby import LOST, got, other_try
 from tierflow.runtime.view import Reach, ViewFile, view_file
 from tierflow.runtime.work import Work
 from tierflow.topology import Member
@@ -121,7 +121,9 @@ class Cuts:
             _, left = ray.wait(waiting, num_returns=len(waiting), timeout=_rest(until, LOOK), fetch_local=False)
             if not left:
                 try:
-                    return self._taken(now if several else now[0], waiting, until)
+                    value = self._taken(now if several else now[0], waiting, until)
+                    got(waiting)
+                    return value
                 except (*LOST, NotStandingIn):
                     if not self._tried_otherwise(waiting):
                         raise

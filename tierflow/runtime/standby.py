@@ -16,7 +16,7 @@ import logging
 import os
 import types
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from tierflow.errors import NotStandingIn
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.work import Work
 
-__all__ = ["LOST", "Standing", "other_try", "stand"]
+__all__ = ["LOST", "Standing", "got", "other_try", "stand"]
 
 log = logging.getLogger("tierflow.standby")
 
@@ -35,8 +35,8 @@ TRIES = 4
 """How often one call changes over between the actor and its stand-in."""
 TAKE_OVER = 60.0
 """Seconds that the stand-in may take to end the call it is at, and to hand over."""
-REMEMBERED = 4096
-"""Calls of which it is known how they are made again, the latest."""
+REMEMBERED = 256
+"""Calls of which it is known how they are made again, with what they were given: the latest, until they are got."""
 BOTH = ("runtime_env", "lifetime", "namespace")
 """The actor's options, by Ray's names, that its stand-in has too."""
 LOST = (ray.exceptions.ActorUnavailableError, ray.exceptions.ActorDiedError)
@@ -146,6 +146,12 @@ def _standing(first: Any, second: Any, again: bool) -> Standing:
     if ray.is_initialized():  # where they are is asked of the head, once: in a cut it would be too late
         handle._met = first.__ray_ready__.remote(), second.node.remote()
     return handle
+
+
+def got(refs: Iterable[Any]) -> None:
+    """Take note that somebody has these results: their calls will not be made again."""
+    for ref in refs if _tries else ():
+        _tries.pop(ref.binary(), None)
 
 
 def other_try(ref: Any) -> Any:
