@@ -15,6 +15,7 @@ __all__ = [
     "FabricError",
     "MeasureError",
     "NoPlacement",
+    "NotStandingIn",
     "OptionError",
     "OutboxFull",
     "PayloadError",
@@ -134,6 +135,17 @@ class Cut(TierflowError):
 
     def __str__(self) -> str:
         return f"{self.name} needs {' or '.join(self.nodes)}, cut off from here for {self.lasted:.1f} s; {self.mend}"
+
+
+class NotStandingIn(TierflowError):
+    """A stand-in was called whose actor is there itself; `tierflow.get` makes the call again where it belongs."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"{self.name} does not answer, because the actor itself is there; get the result with tierflow.get"
 
 
 class PayloadError(TierflowError, ValueError):

@@ -128,3 +128,13 @@ def test_a_resident_is_found_by_its_name_on_its_one_node() -> None:
             tierflow.actor(resident=True, **missing)(type("Model", (), {}))
     with pytest.raises(tierflow.OptionError, match="a task has no option 'resident'; there are"):
         tierflow.task(resident=True)(nothing)
+
+
+def test_a_stand_in_is_an_actors_and_no_residents() -> None:
+    kind = type("Model", (), {})
+    assert tierflow.actor(stand_in=True)(kind)._work.stand_in
+    assert not tierflow.actor(kind)._work.stand_in
+    with pytest.raises(tierflow.OptionError, match="to be resident and to have a stand-in; leave one of the two out"):
+        tierflow.actor(node="cam-1", name="model", resident=True, stand_in=True)(kind)
+    with pytest.raises(tierflow.OptionError, match="a task has no option 'stand_in'"):
+        tierflow.task(stand_in=True)(nothing)

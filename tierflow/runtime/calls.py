@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -21,6 +22,7 @@ from tierflow.runtime.guide import Guide
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
 from tierflow.runtime.residents import island_here
 from tierflow.runtime.settings import ISLAND, RIG
+from tierflow.runtime.standby import stand
 from tierflow.runtime.starters import made_ready, options_of
 from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
@@ -62,6 +64,10 @@ class RayFabric:
             Cut: the nodes that could are cut off from here.
             FabricError: this process is in no fabric and finds none.
         """
+        if work.stand_in:
+            self._join()
+            names = {member.ray_id: member.name for member in self._membership.latest().members}
+            return stand(self.start, names, replace(work, stand_in=False), args, kwargs)
         ready = work.ready
         if ready is None or monotonic() >= ready.until or not ray.is_initialized():
             ready = self._prepare(work)

@@ -16,13 +16,14 @@ from ray._private.state import actors
 
 from tierflow.cost.call import Call, Input
 from tierflow.cost.transfer import INLINE
-from tierflow.errors import Cut, NoPlacement
+from tierflow.errors import Cut, NoPlacement, NotStandingIn
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.runtime.asking import Refused, chosen, refusals
 from tierflow.runtime.placing import Placing
 from tierflow.runtime.record import node_folder
 from tierflow.runtime.settings import FABRIC
+from tierflow.runtime.standby import LOST, got, other_try
 from tierflow.runtime.view import Reach, ViewFile, view_file
 from tierflow.runtime.work import Work
 from tierflow.topology import Member
@@ -119,7 +120,14 @@ class Cuts:
             waiting = list(dict.fromkeys(now))
             _, left = ray.wait(waiting, num_returns=len(waiting), timeout=_rest(until, LOOK), fetch_local=False)
             if not left:
-                return self._taken(now if several else now[0], waiting, until)
+                try:
+                    value = self._taken(now if several else now[0], waiting, until)
+                    got(waiting)
+                    return value
+                except (*LOST, NotStandingIn):
+                    if not self._tried_otherwise(waiting):
+                        raise
+                    continue
             self._check(left)
             if until is not None and time.monotonic() >= until:
                 raise ray.exceptions.GetTimeoutError(f"{len(left)} of {len(waiting)} results were not ready in time")
@@ -154,6 +162,14 @@ class Cuts:
         if error is not None:
             raise error
         return value
+
+    def _tried_otherwise(self, refs: Sequence[Any]) -> bool:
+        """Whether calls of actors that are gone were made again, through a stand-in."""
+        others = {ref.binary(): other for ref in refs if (other := other_try(ref)) is not None}
+        self._instead |= others
+        while len(self._instead) > REMEMBERED:
+            del self._instead[next(iter(self._instead))]
+        return bool(others)
 
     def _may_be_large(self, refs: Sequence[Any]) -> bool:
         known = [self._placing.known(ref.binary()) for ref in refs]

@@ -8,11 +8,13 @@ routing (RFC 2328) for reports by one author each.
 from __future__ import annotations
 
 import logging
+import os
 import select
 import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tierflow.control import Heard, Liveness, Message, Peer, Publish, Send, Tick, View, begun, step
@@ -29,6 +31,8 @@ PORT = 6380
 """The UDP port of every node's heartbeat."""
 TELL_AGAIN = 1.0
 """Seconds between two times that somebody is told of his life."""
+FIRST = -15
+"""The niceness of the thread that beats."""
 DRAIN = 256
 """Datagrams that are taken before the clock is looked at again."""
 
@@ -62,6 +66,8 @@ class Heartbeat:
         self._socket.close()
 
     def _run(self) -> None:
+        with suppress(OSError):  # of this thread alone, and only for root: a busy node is not a cut one
+            os.setpriority(os.PRIO_PROCESS, 0, FIRST)
         kept = kept_reports(self._file)
         # Seconds since 1970 go beyond every earlier life, also where the file of it is lost.
         life = max((int(time.time()), *(report.life + 1 for report in kept if report.peer.name == self._me.name)))

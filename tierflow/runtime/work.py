@@ -59,7 +59,8 @@ class Work:
     `raw` is what the user wrote. `policy` is what was asked of the placement; what it does not ask for is the
     fabric's default (`Policy.over`). `accuracy` is how well it does its job (a share, 1 is the best there is), and
     `others` gives the variants that can do the same job. `observed` is the body that also tells how the call went,
-    where there is one. `ready` is the fabric's own note, so that a second call costs next to nothing.
+    where there is one. `stand_in` asks for a second process that answers for an actor when it has crashed. `ready` is
+    the fabric's own note, so that a second call costs next to nothing.
     """
 
     body: Any
@@ -70,6 +71,7 @@ class Work:
     accuracy: float = 1.0
     others: Callable[[], tuple[Work, ...]] = field(default=tuple, repr=False)
     observed: Callable[..., Any] | None = None
+    stand_in: bool = False
     ready: Ready | None = field(default=None, repr=False)
 
     @property

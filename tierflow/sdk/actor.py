@@ -92,6 +92,7 @@ class Actor(Named, Generic[P, T]):
             request,
             self._options.for_ray(),
             self._options.policy,
+            stand_in=self._options.stand_in,
         )
 
     def _named_raw(self) -> type[T]:
@@ -135,6 +136,7 @@ def actor(
     on_cut: OnCut | None = None,
     name: str | None = None,
     resident: bool = False,
+    stand_in: bool = False,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
     memory: float | None = None,
@@ -156,6 +158,8 @@ def actor(kind: Any = None, /, **options: Any) -> Any:
             What is not said here or with `.options()` is as `init` and the cluster file say. All others are Ray's, by
             Ray's names and with Ray's meaning: `name` (for `ray.get_actor`), `num_cpus`, `max_restarts`,
             `max_concurrency`, `lifetime`, `get_if_exists`...
+            `stand_in=True` keeps a second process on its node that answers for it when it has crashed, also where the
+            head is cut off and Ray cannot start it again (see `runtime.standby`; get results with `tierflow.get`).
             `resident=True` (with `node` and `name`) lets it outlive its program and come back on its node after every
             restart, with the arguments that it was made with; and while the head is out of reach the node starts it
             on its own, for programs on that node. `ray.kill` ends it for good.

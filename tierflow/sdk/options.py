@@ -62,7 +62,8 @@ ACTOR_OPTIONS = _SHARED | frozenset(
 )
 """Ray's options of an actor by name."""
 _PLACE = ("tier", "site", "node")
-_OURS = frozenset({*_PLACE, *POLICY_OPTIONS, "resident"})
+_OF_ACTORS = frozenset({"resident", "stand_in"})
+_OURS = frozenset({*_PLACE, *POLICY_OPTIONS, *_OF_ACTORS})
 _OF_RESIDENTS = {"lifetime": "detached", "max_restarts": -1, "get_if_exists": True}
 
 
@@ -71,7 +72,7 @@ class Options:
     """Checked options of one handle: the tiers in order of preference, a site, a node, a policy, and Ray's own.
 
     `policy` holds what was asked for; `ray` is by Ray's names. A `resident` actor outlives its program and comes back
-    on its node, also while the head is away.
+    on its node, also while the head is away. With `stand_in` a second process answers for it when it has crashed.
     """
 
     kind: Kind
@@ -82,6 +83,7 @@ class Options:
     policy: Policy = field(default_factory=Policy)
     ray: Mapping[str, Any] = field(default_factory=dict)
     resident: bool = False
+    stand_in: bool = False
 
     def with_(self, given: Mapping[str, Any]) -> Options:
         """These options with the given ones over them; what is not given stays, None takes back.
@@ -91,7 +93,7 @@ class Options:
         """
         known = TASK_OPTIONS if self.kind == "task" else ACTOR_OPTIONS
         for name in given:
-            if (name not in known and name not in _OURS) or (name == "resident" and self.kind == "task"):
+            if (name not in known and name not in _OURS) or (name in _OF_ACTORS and self.kind == "task"):
                 raise self._unknown(name, known)
         for name in ("num_cpus", "num_gpus", "memory"):
             self._check_amount(name, given.get(name))
@@ -104,6 +106,7 @@ class Options:
             policy=self._policy({name: value for name, value in given.items() if name in POLICY_OPTIONS}),
             ray={**self.ray, **{name: value for name, value in given.items() if name not in _OURS}},
             resident=bool(given.get("resident", self.resident)),
+            stand_in=bool(given.get("stand_in", self.stand_in)),
         )
         options._check_place()
         options._check_policy()
@@ -134,7 +137,7 @@ class Options:
         return {**_OF_RESIDENTS, **given} if self.resident else given
 
     def _unknown(self, name: str, known: frozenset[str]) -> OptionError:
-        ours = _OURS if self.kind == "actor" else _OURS - {"resident"}
+        ours = _OURS if self.kind == "actor" else _OURS - _OF_ACTORS
         public = sorted([*ours, *(option for option in known if not option.startswith("_"))])
         close = get_close_matches(name, public, n=1)
         mend = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(public)}"
@@ -192,6 +195,12 @@ class Options:
             raise OptionError(self.subject, f"it has both a place and {other}", "say where it runs in one way only")
 
     def _check_resident(self) -> None:
+        if self.resident and self.stand_in:
+            raise OptionError(
+                self.subject,
+                "it is to be resident and to have a stand-in",
+                "leave one of the two out: they do not mix yet",
+            )
         if self.resident and not (self.node and self.ray.get("name")):
             raise OptionError(
                 self.subject,
