@@ -133,7 +133,7 @@ def test_a_record_larger_than_the_limit_is_refused_by_every_policy(tmp_path: Pat
     for when_full in POLICIES:
         store = OutboxStore(tmp_path / when_full.replace(" ", "-"), 1000, when_full)
         store.put(b"x" * 500, "k", 0)
-        with pytest.raises(OutboxFull, match="larger than the limit.* 629 of 1000 bytes"):
+        with pytest.raises(OutboxFull, match=r"larger than the limit.* 629 of 1000 bytes"):
             store.put(b"x" * 1000, "k", 0)
         assert store.backlog().records == 1
 
@@ -182,8 +182,8 @@ def test_another_key_is_a_clear_error_and_the_right_one_opens_it_again(tmp_path:
         OutboxStore(tmp_path / "box", key_file=key)
     assert not key.exists()
     key.write_bytes(right)
+    key.chmod(0o644)
     with pytest.raises(StoreError, match="chmod 600"):
-        key.chmod(0o644)
         OutboxStore(tmp_path / "box")
     key.chmod(0o600)
     again = OutboxStore(tmp_path / "box")
