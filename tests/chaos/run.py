@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -36,7 +37,7 @@ Live = Callable[[Plan], tuple[History, list[str]]]
 def main(arguments: list[str] | None = None) -> int:
     """Run; 0 if no history was wrong, 1 if some were, 130 if it was interrupted."""
     asked = _asked(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupted = _interruptible()
     console = Console(stderr=True, width=max(100, Console(stderr=True).width))
     plant = planted.BUGS[asked.plant][0] if asked.plant else nullcontext
     found = _Found()
@@ -52,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
                 if wrong:
                     _say(progress.console, asked, plan, history, wrong)
                 progress.update(bar, advance=1, wrong=len(found.failed))
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
                 if wrong and asked.first:
                     break
     except KeyboardInterrupt:
@@ -62,6 +65,21 @@ def main(arguments: list[str] | None = None) -> int:
     if asked.json:
         asked.json.write_text(json.dumps(found.summary(), indent=1) + "\n")
     return 1 if found.failed else 0
+
+
+def _interruptible() -> threading.Event:
+    """Let SIGINT and SIGTERM raise `KeyboardInterrupt`; set by them too, since what is raised in the hooks of a fork is
+    ignored.
+    """
+    interrupted = threading.Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    return interrupted
 
 
 def _asked(arguments: list[str] | None) -> Any:
