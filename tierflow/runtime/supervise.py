@@ -34,6 +34,9 @@ __all__ = ["Supervisor", "backoff"]
 STEADY = 60.0
 """A node that ran this long (s) starts again at the shortest delay."""
 
+END_WITHIN = 5.0
+"""How long (s) ``ray start`` may take to end by itself once its raylet has ended."""
+
 STOP_WITHIN = 10.0
 """How long (s) processes that were killed are waited for."""
 
@@ -185,11 +188,18 @@ class Supervisor:
         return joined
 
     def _end_with_raylet(self, child: subprocess.Popen[str], family: _Family) -> None:
-        """End ``ray start`` once its raylet has ended: it stays where the head told the raylet to end."""
+        """End ``ray start`` once its raylet has ended: it stays where the head told the raylet to end.
+
+        It is killed, with what it started: told to terminate, it waits half a minute for a head that may be away, and
+        for good where it was ending by itself.
+        """
         while child.poll() is None and family.has_raylet():
             time.sleep(LOOK_EVERY)
-        if child.poll() is None:
-            child.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(END_WITHIN)
+            return
+        family.note()
+        family.end()
 
     def _go_on(self, start: NodeStart, environment: dict[str, str]) -> None:
         """Start what belongs on a node that is up, beside this process: it takes seconds, and Ray's output is read."""
