@@ -19,6 +19,7 @@ from rich.table import Table
 from tierflow.cli.screen import out, say, table
 from tierflow.errors import FabricError
 from tierflow.runtime import launch, restarting
+from tierflow.runtime.boxes import unsent
 from tierflow.runtime.grants import Grants
 from tierflow.runtime.join import JoiningMachine, join_command, systemd_unit
 from tierflow.runtime.measured import Measurements
@@ -28,7 +29,7 @@ from tierflow.runtime.status import NodeStatus, node_statuses
 from tierflow.topology import ClusterSpec, Link, Topology, load
 from tierflow.units import show_bytes, show_duration, show_rate, show_size, size
 
-__all__ = ["down", "join", "restart", "start", "status", "up"]
+__all__ = ["down", "join", "restart", "start", "status", "up", "waiting_records"]
 
 START_WITHIN = 180.0
 
@@ -98,12 +99,27 @@ def status(
 def down(
     fabric: FabricName = None,
     every: Annotated[bool, typer.Option("--all", help="Every fabric that was started here.")] = False,
+    discard: Annotated[bool, typer.Option("--discard", help="Also with records that were not sent yet.")] = False,
 ) -> None:
-    """Take the fabric down; nothing of it is left, also where its launcher was killed."""
+    """Take the fabric down; nothing of it is left, also where its launcher was killed.
+
+    Its inboxes go with it. While records wait in an outbox it is not taken down, unless they are to be discarded.
+    """
     for record in records() if every else [find(fabric)]:
+        waiting = waiting_records(record)
+        if waiting and not discard:
+            raise FabricError(
+                f"the fabric {record.name} is not taken down: its outboxes hold what was not sent yet ({waiting})",
+                "wait until it is sent (open its inbox, heal the link), or say --discard",
+            )
         with say.status(f"taking {record.name} down"):
             launch.down(record)
         out.print(f"the fabric {record.name} is down")
+
+
+def waiting_records(record: FabricRecord) -> str:
+    """Which outboxes on this machine hold records that were not sent, and how many; empty if none does."""
+    return ", ".join(f"{count} of {name} on {node}" for node, name, count in unsent(Path(record.state)))
 
 
 def restart(

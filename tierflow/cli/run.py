@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tierflow.cli.fabric import start
+from tierflow.cli.fabric import start, waiting_records
 from tierflow.cli.job import follow
 from tierflow.cli.screen import say
 from tierflow.rig import missing_privilege
@@ -39,6 +39,8 @@ def run(
     try:
         code = follow(record, program, arguments, folder)
     finally:
+        if waiting := waiting_records(record):
+            say.print(f"records that were not sent are discarded with the fabric: {waiting}")
         with say.status(f"taking {record.name} down"):
             launch.down(record)
     raise typer.Exit(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -79,16 +79,15 @@ class Probing:
                 self._due_at[life] = time.monotonic() + (DAY if self._probe(pair) else AGAIN)
             elif used and self._due(pair, conditions, known, now):
                 self._probe(pair)
+                self._looked(_path(pair, conditions))
             elif used and now >= self._trip_at.get(pair, 0.0):
                 self._round_trip(pair)
 
     def _due(self, pair: Pair, conditions: Conditions, known: Watched, now: float) -> bool:
         """Whether a link between the pair is slow, it is time to look at it, and no transfer did so since the last."""
-        paths = (*(conditions.topology.path(*pair) or ()), *(conditions.topology.path(*reversed(pair)) or ()))
         due = False
         with self._lock:
-            for at in paths:
-                name = conditions.topology.links[at].name
+            for at, name in _path(pair, conditions).items():
                 slow = self._slow.get(name)
                 if slow is None:
                     continue
@@ -100,6 +99,13 @@ class Probing:
                     due = due or name not in known.rates or known.rates[name].time <= slow.since
                     slow.since = now
         return due
+
+    def _looked(self, path: Mapping[int, str]) -> None:
+        """What the probe itself told of these links is not to pass for what a transfer told after it."""
+        with self._lock:
+            for name in path.values():
+                if name in self._slow:
+                    self._slow[name].since = time.monotonic()
 
     def _round_trip(self, pair: Pair) -> float | None:
         """Measure the round trip between two nodes: some packets that no call needs, so that a change is seen soon."""
@@ -138,3 +144,10 @@ class Probing:
         held = ray.get(self._agents.of(source).make.remote(size), timeout=PATIENCE)
         taken: tuple[int, float] = ray.get(self._agents.of(target).take.remote(held), timeout=PATIENCE)
         return taken
+
+
+def _path(pair: Pair, conditions: Conditions) -> dict[int, str]:
+    """The links between a pair, there and back, with their names."""
+    topology = conditions.topology
+    found = (*(topology.path(*pair) or ()), *(topology.path(*reversed(pair)) or ()))
+    return {at: topology.links[at].name for at in found}
