@@ -9,7 +9,7 @@ from functools import partial
 from unittest.mock import patch
 
 from tests.chaos.processes import RECEIVER
-from tierflow.runtime.durable import database, inbox
+from tierflow.runtime.durable import database, inbox, versions
 
 __all__ = ["BUGS"]
 
@@ -49,10 +49,18 @@ def mark_forgotten() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def compared_as_text() -> Iterator[None]:
+    """Versions are compared as texts: "10" comes before "9"."""
+    with patch.object(versions, "is_newer", lambda offered, held: held is None or str(offered) > str(held)):
+        yield
+
+
 BUGS: dict[str, tuple[Callable[[], AbstractContextManager[None]], set[str]]] = {
     "a put acknowledged before the fsync": (partial(unsynced, False), {"lost"}),
     "a batch acknowledged before the fsync": (partial(unsynced, True), {"lost"}),
     "a key forgotten in the receiver's check": (key_forgotten, {"lost"}),
     "a mark forgotten in the receiver's check": (mark_forgotten, {"twice"}),
+    "a version compared wrong": (compared_as_text, {"back", "behind"}),
 }
 """By name: what plants it, and what the checker is to say of it."""

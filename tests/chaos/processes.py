@@ -1,4 +1,7 @@
-"""A run without Ray: two nodes with outboxes and one with an inbox, each with real processes and a disk of its own."""
+"""A run without Ray: two nodes with outboxes that follow a model, and one with an inbox that publishes it.
+
+Each has real processes and a disk of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pathlib import Path
 from tests.chaos import roles
 from tests.chaos.crew import Crew, Turn, turns
 from tests.chaos.disks import Disk
-from tests.chaos.history import History
+from tests.chaos.history import History, Published
 from tests.chaos.plan import Fault, Kind, Plan, Put, World
 from tierflow.runtime.durable.database import sync_folder
 
@@ -27,7 +30,7 @@ _TARGETS: dict[Kind, tuple[str, ...]] = {
     "flap": SENDERS,
     "loss": SENDERS,
     "slow": SENDERS,
-    "kill": ("writer a", "writer b", "sender a", "sender b", "receiver z"),
+    "kill": ("writer a", "writer b", "sender a", "sender b", "receiver z", "publisher z", "follower a", "follower b"),
     "pause": ("writer a", "sender a", "sender b", "receiver z"),
     "power": NODES,
     "full": NODES,
@@ -41,6 +44,7 @@ WORLD = World(
     longest=0.08,
     puts=16,
     faults=7,
+    versions=14,
 )
 CONVERGE = 20.0
 """Seconds after the last fault in which all must have settled."""
@@ -55,8 +59,10 @@ class _Run:
             self._folder(node).mkdir()
             sync_folder(self._folder(node).parent)
         self.crew.add(RECEIVER, "receiver", partial(roles.receive, self._at(RECEIVER)))
+        self.crew.add(RECEIVER, "publisher", self._publish)
         for node in SENDERS:
             self.crew.add(node, "sender", partial(roles.send, self._at(node), plan.seed))
+            self.crew.add(node, "follower", partial(roles.follow, self._at(node), plan.seed))
         for (node, number), puts in plan.puts.items():
             self.crew.add(node, "writer", partial(self._write, node, f"{node}/{number}", puts))
 
@@ -70,6 +76,10 @@ class _Run:
     def _write(self, node: str, name: str, puts: Sequence[Put]) -> None:
         at = self._at(node)
         roles.write(at, roles.opened(at.store), name, puts, self.crew.tried(name), self.crew.began)
+
+    def _publish(self) -> None:
+        done = sum(isinstance(event, Published) for event in self.crew.history)
+        roles.publish(self._at(RECEIVER), self.plan.versions, done, self.crew.began)
 
     def hit(self, fault: Fault) -> None:
         role, _, node = fault.target.rpartition(" ")
@@ -132,12 +142,14 @@ class _Run:
     def settle(self) -> None:
         """Wait until all is quiet; then the receiver loses its power a last time, and what it holds is told."""
         crew = self.crew
-        if not crew.all_done(crew.of("writer"), CONVERGE):
+        if not crew.all_done(crew.of("writer", "publisher"), CONVERGE):
             crew.troubles.append(f"waits: writers are not done {CONVERGE:g} s after the last fault")
         for node in SENDERS:
             self.links.set(node, "finish", 1.0)
-        if not crew.all_done(crew.of("sender"), CONVERGE):
-            crew.troubles.append(f"waits: outboxes are not empty {CONVERGE:g} s after the last fault")
+        if not crew.all_done(crew.of("sender", "follower"), CONVERGE):
+            crew.troubles.append(
+                f"waits: outboxes are not empty, or followers behind, {CONVERGE:g} s after the last fault"
+            )
         for node in NODES:
             crew.kill(node)
         self.disks[RECEIVER].lose_power()

@@ -1,6 +1,7 @@
-"""What the processes of a run without Ray do: writers put, a node's sender sends, the receiver applies.
+"""What the processes of a run without Ray do: writers put, a node's sender sends, the receiver applies; a publisher
+publishes versions beside the receiver, and each node follows them.
 
-Between sender and receiver is a real socket; what a link does to a message is done to it in the sender's process. The
+Between them and the receiver is a real socket; what a link does to a message is done to it in the asking process. The
 clock that decides over waiting runs `SPEED` times as fast as the machine's, since `now` is an argument there.
 """
 
@@ -16,9 +17,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from tests.chaos.history import Applied, Kept, Left, Refused, Tried, now, tell
+from tests.chaos.history import Applied, Followed, Kept, Left, Published, Refused, Tried, now, tell
 from tests.chaos.plan import Put
 from tierflow.control.outbox import (
     Cut,
@@ -37,11 +38,16 @@ from tierflow.control.outbox import (
 from tierflow.errors import OutboxFull, StoreError
 from tierflow.runtime.durable.inbox import Answer, Batch, InboxStore
 from tierflow.runtime.durable.outbox import OutboxStore
+from tierflow.runtime.durable.versions import VersionStore
 
-__all__ = ["Links", "Place", "drained", "opened", "read", "receive", "send", "write"]
+__all__ = ["Links", "Place", "drained", "follow", "opened", "publish", "read", "receive", "send", "write"]
 
-BOX = "alarms"
+BOX, MODEL = "alarms", "model"
+_BASE = random.Random(0).randbytes(60_000)
+"""What all versions have in common: more than a chunk."""
 SPEED = 200.0
+PATIENCE = 0.1
+"""Seconds that a follower waits for an answer."""
 _SIZE = struct.Struct("!I")
 _IDLE = 0.002
 
@@ -88,6 +94,10 @@ class Place:
 
     def store(self) -> OutboxStore:
         return OutboxStore(self.outbox, when_full="refuse")
+
+    def versions(self) -> VersionStore:
+        """What the node publishes, or what it follows."""
+        return VersionStore(self.outbox.parent / MODEL)
 
     def now(self) -> float:
         """The clock of those who wait."""
@@ -148,7 +158,7 @@ def _sent(
 ) -> Sending:
     """The state after a batch was sent and the store did what follows of the answer."""
     try:
-        answer = _deliver(place, rng, batch, patience)
+        answer: Answer = _deliver(place, rng, batch, patience)
     except OSError as error:
         late = isinstance(error, TimeoutError)
         return step(state, Failed(rng.random(), late), place.now())[0]
@@ -164,7 +174,7 @@ def _sent(
     return state
 
 
-def _deliver(place: Place, rng: random.Random, batch: Batch, patience: float) -> Answer:
+def _deliver(place: Place, rng: random.Random, message: object, patience: float) -> Any:
     """What the receiver says. Raises `OSError` where the link, or the receiver's end, kept that from arriving."""
     get = place.links.get
     loss = get(place.node, "loss")
@@ -172,30 +182,30 @@ def _deliver(place: Place, rng: random.Random, batch: Batch, patience: float) ->
         time.sleep(patience)
         raise TimeoutError
     time.sleep(get(place.node, "delay"))
-    answer = _ask(place, batch, patience)
+    answer = _ask(place, message, patience)
     if rng.random() < loss:  # it came twice
-        answer = _ask(place, batch, patience)
+        answer = _ask(place, message, patience)
     if get(place.node, "silent") or get(place.node, "cut") or rng.random() < loss:
         time.sleep(patience)
         raise TimeoutError
     return answer
 
 
-def _ask(place: Place, batch: Batch, patience: float) -> Answer:
+def _ask(place: Place, message: object, patience: float) -> Any:
     with socket.socket(socket.AF_UNIX) as link:
         link.settimeout(patience)
         link.connect(place.receiver)
-        link.sendall(_SIZE.pack(len(data := pickle.dumps(batch))) + data)
+        link.sendall(_SIZE.pack(len(data := pickle.dumps(message))) + data)
         answer = pickle.loads(_whole(link))
-    if not isinstance(answer, Answer):
+    if isinstance(answer, StoreError):
         raise OSError(answer)
     return answer
 
 
 def receive(place: Place) -> None:
-    """Apply what comes, until the end of the process."""
+    """Apply what comes, and hand out versions, until the end of the process."""
     place.clock()
-    store = opened(lambda: InboxStore(place.inbox))
+    store, versions = opened(lambda: InboxStore(place.inbox)), opened(place.versions)
     Path(place.receiver).unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place.receiver)
@@ -204,12 +214,56 @@ def receive(place: Place) -> None:
             link, _ = listener.accept()
             with link, suppress(OSError):
                 link.settimeout(1.0)
-                batch = pickle.loads(_whole(link))
+                message = pickle.loads(_whole(link))
                 try:
-                    answer: object = store.take(batch)
+                    answer = _answer(store, versions, message)
                 except StoreError as error:
-                    answer = str(error)
+                    answer = error
                 link.sendall(_SIZE.pack(len(data := pickle.dumps(answer))) + data)
+
+
+def _answer(store: InboxStore, versions: VersionStore, message: object) -> object:
+    """To a batch, to the version that a follower holds, or to the digests of chunks."""
+    match message:
+        case Batch():
+            return store.take(message)
+        case int(held):
+            newest = versions.newest()
+            return newest if newest is not None and newest.version > held else None
+        case list(digests):
+            return versions.chunks(digests)
+    raise TypeError(message)
+
+
+def publish(place: Place, times: Sequence[float], done: int, began: float) -> None:
+    """Publish what is left of the versions, each at its time."""
+    place.clock()
+    store = opened(place.versions)
+    for number, at in enumerate(times[done:], done):
+        time.sleep(max(began + at - now(), 0))
+        with suppress(StoreError):  # a full disk
+            tell(place.told, Published(now(), MODEL, store.publish(_BASE + bytes([number]) * 100).version))
+
+
+def follow(place: Place, seed: int) -> None:
+    """Fetch each newer version until there is none and the run is to finish; tell which is here."""
+    rng, store, told = random.Random(seed), opened(place.versions), 0
+    while True:
+        newest = store.newest()
+        if newest is not None and newest.version != told:
+            told = newest.version
+            tell(place.told, Followed(now(), place.node, MODEL, told))
+        with suppress(OSError, StoreError):
+            offered = _deliver(place, rng, store.floor(), PATIENCE)
+            if offered is None and place.links.get(place.node, "finish"):
+                return
+            while offered is not None and (missing := [digest for digest, _ in store.missing(offered)]):
+                parts = _deliver(place, rng, missing[:1], PATIENCE)
+                if parts[0] is None or not store.add(missing[0], parts[0]):
+                    break
+            if offered is not None:
+                store.take(offered)
+        time.sleep(_IDLE)
 
 
 def drained(place: Place) -> None:

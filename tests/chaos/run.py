@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.chaos import disks, planted, processes
 from tests.chaos.checker import check
-from tests.chaos.history import Answered, Applied, Called, History, Kept, save
+from tests.chaos.history import Answered, Applied, Called, History, Kept, Published, save
 from tests.chaos.plan import Plan, World, draw
 from tierflow.rig import missing_privilege
 
@@ -150,6 +150,7 @@ class _Found:
         self.counts["acknowledged"] += len(kept)
         self.counts["lost"] += len(kept - applied.keys())
         self.counts["applied twice"] += sum(count > 1 for count in applied.values())
+        self.counts["versions"] += sum(isinstance(event, Published) for event in history)
         self.counts["calls"] += sum(isinstance(event, Called) for event in history)
         self.counts["calls that nothing stood in the way of"] += sum(
             isinstance(event, Called) and event.must for event in history

@@ -42,6 +42,26 @@ def test_a_tensor_comes_back() -> None:
     assert torch.equal(thaw(freeze(tensor)), tensor)
 
 
+def test_a_state_dict_comes_back_and_each_part_has_its_place() -> None:
+    state = {"a.weight": torch.arange(6.0), "b.bias": torch.ones(2, 3), "scale": np.float32([1, 2]), "epoch": 7}
+    data = freeze(state)
+    found = thaw(data)
+    assert list(found) == list(state)
+    assert torch.equal(found["a.weight"], state["a.weight"])
+    assert torch.equal(found["b.bias"], state["b.bias"])
+    assert found["epoch"] == 7
+    assert len(data) % 64 == 0
+    with pytest.raises(PayloadError, match="is not whole"):
+        thaw(data[:-64])
+
+
+def test_of_mappings_in_a_mapping_all_come_back() -> None:
+    state = {"model": {"w": torch.zeros(2)}, "steps": [1, 2]}
+    found = thaw(freeze(state))
+    assert torch.equal(found["model"]["w"], torch.zeros(2))
+    assert found["steps"] == [1, 2]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

@@ -19,9 +19,12 @@ import ray
 
 from tierflow.runtime import probe
 from tierflow.runtime.arrow import carry_arrow
+from tierflow.runtime.beside import start_when_needed
+from tierflow.runtime.boxes import followed, outboxes
+from tierflow.runtime.following import Follower
 from tierflow.runtime.hardware import Hardware, hardware
 from tierflow.runtime.load import Load, Steps
-from tierflow.runtime.sender import send_when_needed
+from tierflow.runtime.sender import Sender
 from tierflow.runtime.settings import NODE_FOLDER
 from tierflow.runtime.speed import measured
 from tierflow.topology.column import Value
@@ -57,7 +60,9 @@ class Agent:
         if tell is not None:
             self.watch(tell)
             if NODE_FOLDER in os.environ:
-                send_when_needed(name, Path(os.environ[NODE_FOLDER]))
+                folder = Path(os.environ[NODE_FOLDER])
+                start_when_needed("outbox", Sender, name, folder, outboxes)
+                start_when_needed("follow", Follower, name, folder, followed)
 
     def facts(self) -> Facts:
         """This node's hardware and speed; takes a minute on a weak node the first time, then a millisecond.

@@ -1,4 +1,4 @@
-"""Where a node keeps its outboxes, its inboxes and the key that seals them."""
+"""Where a node keeps its outboxes, its inboxes and the key that seals them, and the versions of what it follows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,18 @@ from tierflow.runtime.record import node_folder, root_folder
 from tierflow.runtime.settings import FABRIC, NODE_FOLDER
 from tierflow.topology import NODE
 
-__all__ = ["inbox_folder", "key_file", "node_here", "outbox_folder", "outboxes", "own_folder", "unsent"]
+__all__ = [
+    "followed",
+    "followed_folder",
+    "inbox_folder",
+    "key_file",
+    "node_here",
+    "outbox_folder",
+    "outboxes",
+    "own_folder",
+    "published_folder",
+    "unsent",
+]
 
 
 def own_folder() -> Path:
@@ -59,6 +70,21 @@ def inbox_folder(node: Path, name: str) -> Path:
 def key_file(node: Path) -> Path:
     """The file with the key of what a node keeps sealed."""
     return node / "seal.key"
+
+
+def published_folder(node: Path, name: str) -> Path:
+    """Where a node keeps the versions that it publishes."""
+    return node / "published" / name
+
+
+def followed_folder(node: Path, name: str) -> Path:
+    """Where a node keeps the versions that it follows."""
+    return node / "followed" / name
+
+
+def followed(node: Path) -> list[str]:
+    """What a node follows, by name."""
+    return sorted(path.parent.name for path in (node / "followed").glob("*/chunks"))
 
 
 def unsent(state: Path) -> Iterator[tuple[str, str, int]]:

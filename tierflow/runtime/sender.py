@@ -36,11 +36,9 @@ from tierflow.runtime.boxes import outboxes
 from tierflow.runtime.durable.inbox import Answer, Batch
 from tierflow.runtime.durable.outbox import OutboxStore, Plan
 from tierflow.runtime.receiving import find
-from tierflow.runtime.sharing import NAMESPACE
 from tierflow.runtime.view import ViewFile, view_file
-from tierflow.topology import NODE
 
-__all__ = ["Sender", "send_when_needed"]
+__all__ = ["Sender"]
 
 log = logging.getLogger("tierflow.outbox")
 
@@ -62,7 +60,7 @@ class Sender:
         self._sending: dict[str, threading.Thread] = {}
         threading.Thread(target=self._run, name="tierflow-outboxes", daemon=True).start()
 
-    def boxes(self) -> list[str]:
+    def at_work(self) -> list[str]:
         """The outboxes that it sends from."""
         return sorted(self._sending)
 
@@ -165,25 +163,6 @@ class _Channel:
 
     def _is_cut(self) -> bool:
         return self._inbox is not None and self._inbox[1] in self._view.latest().cut
-
-
-def send_when_needed(node: str, folder: Path) -> None:
-    """Start the node's sender as soon as the node has an outbox; called by its agent, and returns at once."""
-
-    def wait() -> None:
-        while not outboxes(folder):
-            time.sleep(NEW)
-        made: Any = ray.remote(Sender).options(
-            name=f"outbox/{node}", namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
-            max_restarts=-1, label_selector={NODE: node},
-        )  # fmt: skip
-        while True:
-            with suppress(ray.exceptions.RayError, RuntimeError):
-                ray.get(made.remote(node, str(folder)).boxes.remote())
-                return
-            time.sleep(AGAIN)
-
-    threading.Thread(target=wait, name="tierflow-outbox", daemon=True).start()
 
 
 def _signature(file: Path) -> object:

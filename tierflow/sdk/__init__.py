@@ -8,19 +8,23 @@ from tierflow.sdk.fabric import explain, get, init, nodes, placement, put, traff
 from tierflow.sdk.inbox import Inbox
 from tierflow.sdk.outbox import Outbox
 from tierflow.sdk.task import Task, task
+from tierflow.sdk.versions import Followed, follow, publish
 
 __all__ = [
     "Actor",
+    "Followed",
     "Inbox",
     "Outbox",
     "Placement",
     "Task",
     "actor",
     "explain",
+    "follow",
     "get",
     "init",
     "nodes",
     "placement",
+    "publish",
     "put",
     "task",
     "traffic",

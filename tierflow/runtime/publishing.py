@@ -1,0 +1,86 @@
+"""What is published: an actor on one node that keeps the newest version and hands it out, chunk by chunk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import ray
+
+from tierflow.runtime.boxes import own_folder, published_folder
+from tierflow.runtime.durable.versions import Manifest, VersionStore
+from tierflow.runtime.sharing import NAMESPACE
+from tierflow.topology import NODE
+
+__all__ = ["Publisher", "find_publisher", "open_publisher"]
+
+log = logging.getLogger("tierflow.publish")
+
+PATIENCE = 30.0
+"""Seconds that a publisher has to say where it is."""
+
+
+class Publisher:
+    """The versions of `name`, on the node called `node`; a plain class, of which Ray makes an actor."""
+
+    def __init__(self, name: str, node: str) -> None:
+        self._node = node
+        self._store = VersionStore(published_folder(own_folder(), name))
+        self._turn = asyncio.Lock()
+        self._news = asyncio.Event()
+
+    async def node(self) -> str:
+        """Where it is."""
+        return self._node
+
+    async def publish(self, data: bytes) -> int:
+        """See `VersionStore.publish`; the version's number."""
+        async with self._turn:
+            version = (await asyncio.to_thread(self._store.publish, data)).version
+        self._news.set()
+        self._news = asyncio.Event()
+        return version
+
+    async def beyond(self, held: int, patience: float) -> Manifest | None:
+        """The newest version, if that is above the one that a follower holds; waits so many seconds for one."""
+        if held > self._store.floor():
+            log.error(
+                "a follower holds version %d of %r, and here is only %d: this store was put back in time; the next "
+                "version is %d, and nobody takes an older one",
+                held, self._store.name, self._store.floor(), held + 1,
+            )  # fmt: skip
+            async with self._turn:
+                await asyncio.to_thread(self._store.raise_floor, held)
+        newest = self._store.newest()
+        if newest is None or newest.version <= held:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), patience)
+            newest = self._store.newest()
+        return newest if newest is not None and newest.version > held else None
+
+    async def chunks(self, digests: Sequence[str]) -> list[bytes | None]:
+        """See `VersionStore.chunks`."""
+        return await asyncio.to_thread(self._store.chunks, digests)
+
+
+def find_publisher(name: str) -> tuple[Any, str]:
+    """The actor that publishes `name`, and the node that it is on.
+
+    Raises:
+        ValueError: nobody has published it yet.
+        ray.exceptions.RayError: it does not answer.
+    """
+    actor = ray.get_actor(f"publish/{name}", namespace=NAMESPACE)
+    return actor, str(ray.get(actor.node.remote(), timeout=PATIENCE))
+
+
+def open_publisher(name: str, node: str) -> Any:
+    """The actor that publishes `name`; made on that node where there is none."""
+    made: Any = ray.remote(Publisher).options(
+        name=f"publish/{name}", namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
+        max_restarts=-1, label_selector={NODE: node},
+    )  # fmt: skip
+    return made.remote(name, node)
