@@ -99,7 +99,7 @@ class Guide:
         if ready.skip > 0 and alike is not None and self._goes_on(ready, alike, reach):
             ready.skip -= 1
             self._skipped = monotonic()
-            ref = ready.start(*args)
+            ref = ready.start(*args)[0]
             self.placing.follow(ref.binary(), ready.made)
             # Nobody will say when it ends, so what it refers to must not be kept for another try.
             self._submitted(ref, ready.node, work, ready, args, kwargs, retried=not alike)
@@ -116,9 +116,8 @@ class Guide:
         tells = not awaits and began - self._skipped > LULL
         doer, call, choice = self._cuts.chosen(work, policy, given, ready.refused)
         self._sharing.wake()
-        observed = doer.observed is not None
-        start = self._way(doer, choice, observed=observed)
-        if not observed:
+        start = self._way(doer, choice)
+        if doer.observed is None:
             made = start(*args, **kwargs)
             if isinstance(made, ray.actor.ActorHandle):
                 self.placing.live(_key(made), work.request.name, choice)
@@ -127,7 +126,9 @@ class Guide:
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
         # What is to be kept is looked at for each call, and one call is enough to look at another node.
         if brief and alike is not None and not policy.asked and not choice.explores:
-            ready.start = self._way(doer, choice, observed=False)
+            # It tells of each call, though nobody listens: another function is what Ray's GCS must give out first,
+            # and a cut may come before that.
+            ready.start = start
             stride = ready.stride * 2 if began - ready.last < FAST else ready.stride // 2
             ready.stride, ready.last = min(max(stride, STRIDES[0]), STRIDES[1]), began
             ready.skip, ready.node, ready.reach, ready.alike = ready.stride - 1, choice.node, reach, alike
@@ -225,10 +226,10 @@ class Guide:
             ready.policy = kept(work, program, self._sharing.policy), program
         return ready.policy[0]
 
-    def _way(self, work: Work, choice: Choice, *, observed: bool) -> Any:
+    def _way(self, work: Work, choice: Choice) -> Any:
         others = next_best(choice, work, self.placing)  # Ray falls back as soon as the node is busy
         member = self._members[choice.node]
-        return made_ready(work).ways.on(choice.node, others, member.tier, member.site, observed=observed)
+        return made_ready(work).ways.on(choice.node, others, member.tier, member.site)
 
     def _where(self, value: Any) -> Input | None:
         """Where the object of a reference is; None of what is none."""

@@ -23,7 +23,7 @@ class Starters:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._made: dict[tuple[str, tuple[str, ...], bool], Start] = {}
+        self._made: dict[tuple[str, tuple[str, ...]], Start] = {}
         self._bases: dict[bool, Any] = {}
 
     def anywhere(self) -> Start:
@@ -33,9 +33,12 @@ class Starters:
         start: Start = made.options(**options).remote if options else made.remote
         return start
 
-    def on(self, node: str, others: tuple[str, ...], tier: str, site: str, *, observed: bool) -> Start:
-        """Start it on a node or, where that has no free core, on one of the others, in their order."""
-        key = (node, others, observed)
+    def on(self, node: str, others: tuple[str, ...], tier: str, site: str) -> Start:
+        """Start it on a node or, where that has no free core, on one of the others, in their order.
+
+        What can be observed gives a second reference, to what is told of the call.
+        """
+        key = (node, others)
         if key not in self._made:
             if len(self._made) >= MOST:
                 self._made.clear()
@@ -45,7 +48,7 @@ class Starters:
                 options["fallback_strategy"] = [{"label_selector": {**labels, NODE: other}} for other in others]
             if not isinstance(self._work.body, type):
                 options["name"] = self._work.request.title_on(tier, site)
-            self._made[key] = self._base(observed=observed).options(**options).remote
+            self._made[key] = self._base(observed=self._work.observed is not None).options(**options).remote
         return self._made[key]
 
     def _base(self, *, observed: bool) -> Any:
