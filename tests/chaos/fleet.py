@@ -1,8 +1,8 @@
 """Runs on a fabric of the rig, one for all of them: a plant of three nodes and a cloud, with Ray on each.
 
 Records are put into `tierflow.Outbox` on the plant's nodes and applied by `tierflow.Inbox` in the cloud; a program on a
-camera calls an actor of its site and one in the cloud all the while. Wall clocks jump only for the processes that put
-records: hosts of the rig share the machine's clock.
+camera calls an actor of its site and one in the cloud all the while, and publishes versions, which the plant's nodes
+follow. Wall clocks jump only for the processes that put records: hosts of the rig share the machine's clock.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from rich.console import Console
 
 from tests.chaos import roles
 from tests.chaos.disks import Disk, disks
-from tests.chaos.history import Answered, Called, now, read
+from tests.chaos.history import Answered, Called, Published, now, read
 from tests.chaos.plan import Kind, World
 from tierflow.errors import FabricError
 from tierflow.rig import Rig
 from tierflow.runtime import launch
-from tierflow.runtime.boxes import outbox_folder
+from tierflow.runtime.boxes import followed_folder, outbox_folder
 from tierflow.runtime.durable.database import sync_folder
 from tierflow.runtime.durable.outbox import OutboxStore
+from tierflow.runtime.durable.versions import VersionStore
 from tierflow.runtime.record import FabricRecord, node_folder
 from tierflow.runtime.view import view_file
 from tierflow.topology import parse
@@ -64,7 +65,8 @@ _TARGETS: dict[Kind, tuple[str, ...]] = {
     "loss": (UPLINK, *INSIDE),
     "slow": (UPLINK, *INSIDE),
     "kill": ("worker gw-1", "worker cloud-1", "agent gw-1", "agent cam-2", "raylet gw-1", "raylet cam-2",
-             "gcs cloud-1", "writer cam-1", "sender cam-1", "sender cam-2", "receiver cloud-1"),
+             "gcs cloud-1", "writer cam-1", "sender cam-1", "sender cam-2", "receiver cloud-1", "publisher cloud-1",
+             "follower gw-1", "follower cam-2"),
     "pause": ("worker gw-1", "raylet cam-2", "gcs cloud-1", "sender gw-1", "receiver cloud-1"),
     "power": ("cam-2", "gw-1", "cloud-1"),
     "full": ("cam-1", "cam-2", "cloud-1"),
@@ -90,6 +92,8 @@ _TITLES = {
     "agent": ("ray::Agent",),
     "sender": ("ray::Sender",),
     "receiver": ("ray::Receiver",),
+    "publisher": ("ray::Publisher",),
+    "follower": ("ray::Follower",),
 }
 
 
@@ -105,6 +109,7 @@ class Fleet:
         self._rest = b""
         self.calls: dict[str, Called] = {}
         self.answers: list[Answered] = []
+        self.published: list[Published] = []
         self._log = (place / "caller.log").open("ab")
         self.runs, self.applied = 0, 0
         self._on_disks()
@@ -133,15 +138,16 @@ class Fleet:
                 time.sleep(0.2)
 
     def _on_disks(self) -> None:
-        """Let each node's outboxes and inboxes be on its own disk."""
+        """Let each node's outboxes, inboxes and versions be on its own disk."""
         for node in NODES:
             self.folder(node).mkdir(parents=True, exist_ok=True)
-            for kind in ("outbox", "inbox"):
+            for kind in ("outbox", "inbox", "published", "followed"):
                 (self.disks[node].folder / kind).mkdir()
                 sync_folder(self.disks[node].folder)
                 (self.folder(node) / kind).symlink_to(self.disks[node].folder / kind)
         for node in SENDERS:
             OutboxStore(outbox_folder(self.folder(node), roles.BOX)).close()
+            VersionStore(followed_folder(self.folder(node), roles.MODEL))
 
     def folder(self, node: str) -> Path:
         """Where a node keeps what is its own."""
@@ -170,6 +176,8 @@ class Fleet:
                         self.calls[event.id] = event
                     elif isinstance(event, Answered):
                         self.answers.append(event)
+                    elif isinstance(event, Published):
+                        self.published.append(event)
         if self._caller is not None and self._caller.poll() is not None:
             answered = {answer.id for answer in self.answers}  # what went with him has nobody to wait for it
             self.calls = {name: made for name, made in self.calls.items() if name in answered}

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import tierflow
 from tests.chaos.history import Applied, Followed, Kept, Left, Published, Refused, Tried, now, tell
 from tests.chaos.plan import Put
 from tierflow.control.outbox import (
@@ -40,10 +41,25 @@ from tierflow.runtime.durable.inbox import Answer, Batch, InboxStore
 from tierflow.runtime.durable.outbox import OutboxStore
 from tierflow.runtime.durable.versions import VersionStore
 
-__all__ = ["Links", "Place", "drained", "follow", "opened", "publish", "read", "receive", "send", "write"]
+__all__ = [
+    "BASE",
+    "BOX",
+    "MODEL",
+    "Links",
+    "Place",
+    "drained",
+    "follow",
+    "opened",
+    "publish",
+    "read",
+    "receive",
+    "send",
+    "watch",
+    "write",
+]
 
 BOX, MODEL = "alarms", "model"
-_BASE = random.Random(0).randbytes(60_000)
+BASE = random.Random(0).randbytes(60_000)
 """What all versions have in common: more than a chunk."""
 SPEED = 200.0
 PATIENCE = 0.1
@@ -242,7 +258,7 @@ def publish(place: Place, times: Sequence[float], done: int, began: float) -> No
     for number, at in enumerate(times[done:], done):
         time.sleep(max(began + at - now(), 0))
         with suppress(StoreError):  # a full disk
-            tell(place.told, Published(now(), MODEL, store.publish(_BASE + bytes([number]) * 100).version))
+            tell(place.told, Published(now(), MODEL, store.publish(BASE + bytes([number]) * 100).version))
 
 
 def follow(place: Place, seed: int) -> None:
@@ -264,6 +280,19 @@ def follow(place: Place, seed: int) -> None:
             if offered is not None:
                 store.take(offered)
         time.sleep(_IDLE)
+
+
+def watch(place: Place) -> None:
+    """Tell each version that a node of a fabric has, until it has the one with which the run is to finish."""
+    model, told = opened(lambda: tierflow.follow(MODEL)), 0
+    while True:
+        version = model.version
+        if version != told:
+            told = version
+            tell(place.told, Followed(now(), place.node, MODEL, told))
+        if 0 < place.links.get(place.node, "finish") <= version:
+            return
+        time.sleep(0.02)
 
 
 def drained(place: Place) -> None:

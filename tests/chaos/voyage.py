@@ -57,6 +57,8 @@ class _Run:
         for (node, number), puts in self.plan.puts.items():
             name = f"{self.fleet.runs}.{node}/{number}"
             self._add(node, "writer", partial(self._write, name, puts))
+        for node in SENDERS:
+            self._add(node, "follower", roles.watch)
 
     def _add(self, node: str, role: str, work: Callable[[roles.Place], None]) -> None:
         folder = self.fleet.folder(node)
@@ -166,6 +168,13 @@ class _Run:
         if not crew.all_done(crew.of("drained"), CONVERGE):
             crew.troubles.append(f"waits: outboxes are not empty {CONVERGE:g} s after the last fault")
         crew.troubles += self.settled("after the last fault")
+        latest = max((made.version for made in fleet.published), default=1)
+        for node in SENDERS:
+            self.links.set(node, "finish", latest)
+        if not crew.all_done(crew.of("follower"), CONVERGE):
+            crew.troubles.append(
+                f"waits: not all that follow have version {latest} {CONVERGE:g} s after it was published"
+            )
         for receiver in fleet.processes(RECEIVER, "receiver"):  # Ray starts it again, but not at once
             receiver.kill()
             receiver.wait()
@@ -175,7 +184,10 @@ class _Run:
         if not crew.all_done(crew.processes, CONVERGE):
             crew.troubles.append("hangs: the inbox cannot be read")
         fleet.applied = max([fleet.applied, *(e.number for e in crew.history if isinstance(e, Applied))])
-        return [*crew.history, *self._called()]
+        return [*self._published(latest), *crew.history, *self._called()]
+
+    def _published(self, latest: int) -> list[Event]:
+        return [made for made in self.fleet.published if made.at >= self.crew.began and made.version <= latest]
 
     def _called(self) -> list[Event]:
         """The calls that ended in this run; of those in the site, which had to be answered."""

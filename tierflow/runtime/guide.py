@@ -126,9 +126,7 @@ class Guide:
         brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
         # What is to be kept is looked at for each call, and one call is enough to look at another node.
         if brief and alike is not None and not policy.asked and not choice.explores:
-            # It tells of each call, though nobody listens: another function is what Ray's GCS must give out first,
-            # and a cut may come before that.
-            ready.start = start
+            ready.start = start  # the same function: Ray's GCS hands out each, and may be cut off before the second
             stride = ready.stride * 2 if began - ready.last < FAST else ready.stride // 2
             ready.stride, ready.last = min(max(stride, STRIDES[0]), STRIDES[1]), began
             ready.skip, ready.node, ready.reach, ready.alike = ready.stride - 1, choice.node, reach, alike
