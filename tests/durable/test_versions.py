@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -181,3 +182,26 @@ def test_a_full_disk_leaves_the_version_before(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(StoreError, match="No space left on device"):
         store.publish(np.arange(10).tobytes())
     assert store.read() == (1, b"one")
+
+
+def test_a_reader_never_finds_nothing_while_versions_follow_one_another(tmp_path: Path) -> None:
+    """Between its look at what is there and its reading that may have given way to the next."""
+    store = VersionStore(tmp_path / "model")
+    store.publish(b"0")
+    done = threading.Event()
+    seen: list[int] = []
+
+    def read() -> None:
+        reader = VersionStore(tmp_path / "model")
+        while not done.is_set():
+            newest = reader.newest()
+            seen.append(newest.version if newest is not None else 0)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for number in range(300):
+        store.publish(str(number).encode())
+    done.set()
+    thread.join()
+    assert seen == sorted(seen)
+    assert min(seen) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,10 +28,14 @@ class Publisher:
     """The versions of `name`, on the node called `node`; a plain class, of which Ray makes an actor."""
 
     def __init__(self, name: str, node: str) -> None:
-        self._node = node
-        self._store = VersionStore(published_folder(own_folder(), name))
+        self._name, self._node = name, node
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
+
+    @functools.cached_property
+    def _store(self) -> VersionStore:
+        """Opened by the first call that can: an actor whose making fails is not started again by Ray."""
+        return VersionStore(published_folder(own_folder(), self._name))
 
     async def node(self) -> str:
         """Where it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -46,9 +47,13 @@ class Receiver:
     """The inbox `name` of the node called `node`; a plain class, of which Ray makes an actor."""
 
     def __init__(self, name: str, node: str, encrypt: bool) -> None:
+        self._name, self._node, self._encrypt = name, node, encrypt
+
+    @functools.cached_property
+    def _store(self) -> InboxStore:
+        """Opened by the first call that can: an actor whose making fails is not started again by Ray."""
         folder = own_folder()
-        self._node = node
-        self._store = InboxStore(inbox_folder(folder, name), key_file(folder) if encrypt else None)
+        return InboxStore(inbox_folder(folder, self._name), key_file(folder) if self._encrypt else None)
 
     def node(self) -> str:
         """Where it is."""

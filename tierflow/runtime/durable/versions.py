@@ -72,11 +72,19 @@ class VersionStore:
     def newest(self) -> Manifest | None:
         """The newest version whose list is whole. Its chunks may be damaged all the same: see `read`."""
         best: Manifest | None = None
-        for file in self._lists():
-            with suppress(OSError, ValueError, TypeError):
-                found = Manifest.parse(file.read_text())
-                if is_newer(found.version, best.version if best else None):
-                    best = found
+        for _ in range(_TRIES):
+            gone = False
+            for file in self._lists():
+                try:
+                    found = Manifest.parse(file.read_text())
+                except FileNotFoundError:  # it gave way to a newer one
+                    gone = True
+                except (OSError, ValueError, TypeError):  # damaged
+                    continue
+                else:
+                    best = found if is_newer(found.version, best.version if best else None) else best
+            if best is not None or not gone:
+                break
         return best
 
     def floor(self) -> int:
