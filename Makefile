@@ -17,7 +17,7 @@ demo: $(READY) ## set up everything and run the main job on a real fabric
 	@echo "the report: $(REPORT)"
 
 test: $(READY) browser lint ## set up everything and pass the tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m tests
 
 lint: $(READY) ## style, types and the floors of the house
 	$(BIN)/ruff check .

@@ -88,7 +88,7 @@ def test_a_model_comes_down_through_a_cut_and_a_small_change_is_a_small_transfer
             first = bytes_down(rig) - before
 
             whole = set(chunks.iterdir())
-            rig.set("cam-1<->plant-1", rate=250_000)
+            rig.set("cam-1<->plant-1", rate=500_000)
             before = bytes_down(rig)
             assert publish(ALL) == 2
             until(lambda: len(set(chunks.iterdir()) - whole) > 5)

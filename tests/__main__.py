@@ -1,0 +1,50 @@
+"""``python -m tests``: all tests. Those that only compute run aside, in the time in which the others wait.
+
+Tests on real hosts, links and disks wait for most of their time: for Ray, for a cut to last, for bytes on a slow link.
+What runs aside has the lowest priority (nice 19), so it takes no time from those.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+HERE = Path(__file__).parent
+REAL = ("chaos", "durable", "fabric", "rig", "runtime")
+"""The folders of tests that wait for something real, or measure time."""
+
+
+def main() -> int:
+    """Run both parts; 0 if all tests passed, the code of pytest otherwise."""
+    aside = sorted(str(path) for path in HERE.glob("*") if _has_tests(path) and path.name not in REAL)
+    with tempfile.TemporaryFile() as said:
+        other = subprocess.Popen(
+            [*_PYTEST, "-q", *aside], stdout=said, stderr=subprocess.STDOUT, preexec_fn=lambda: os.nice(19)
+        )
+        code = _ended(subprocess.Popen([*_PYTEST, "-q", *(str(HERE / name) for name in REAL)]))
+        print(f"and {', '.join(Path(path).name for path in aside)}:", flush=True)
+        code = _ended(other) or code
+        said.seek(0)
+        sys.stdout.write(said.read().decode(errors="replace"))
+    return code
+
+
+def _has_tests(path: Path) -> bool:
+    return (path.is_dir() and any(path.glob("test_*.py"))) or path.match("test_*.py")
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Its code. Ctrl-C reaches it too: it is given the time to take down what it has made."""
+    while True:
+        with suppress(KeyboardInterrupt):
+            return process.wait()
+
+
+_PYTEST = (sys.executable, "-m", "pytest")
+
+if __name__ == "__main__":
+    sys.exit(main())
