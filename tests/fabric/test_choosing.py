@@ -49,7 +49,7 @@ def test_placements_follow_a_link_and_come_back_without_flapping(
     program = tmp_path / "stream.py"
     program.write_text(STREAM)
     environment = launch.driver_environment(fabric) | {"PYTHONPATH": str(ROOT)}
-    argv = [sys.executable, str(program), "140"]
+    argv = [sys.executable, str(program), "200"]
     calls: list[tuple[float, str, float]] = []
 
     def read(process: subprocess.Popen[bytes]) -> None:
@@ -74,7 +74,7 @@ def test_placements_follow_a_link_and_come_back_without_flapping(
             follow(process, "gw-1", 20)
             assert [node for _, node, _ in calls[before:]].count("cloud-1") <= 2
             rig.set("plant-1<->region-1", rate=2.5e6)
-            follow(process, "cloud-1", 45)
+            follow(process, "cloud-1", 75)
             while len(calls) <= 20:  # and it stays there
                 read(process)
         finally:
