@@ -11,9 +11,9 @@ from typing import Any
 import ray
 
 from tierflow.runtime.agent import Agent, Facts
+from tierflow.runtime.beside import own
 from tierflow.runtime.hardware import Hardware
 from tierflow.runtime.settings import SELDOM
-from tierflow.runtime.sharing import NAMESPACE
 from tierflow.topology import NODE, Member
 from tierflow.topology.column import Value
 
@@ -75,9 +75,4 @@ class Agents:
 
 
 def _agent(node: str, busy: Callable[[str, Value], Any]) -> Any:
-    made = ray.remote(Agent).options(
-        name=f"agent/{node}", namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
-        max_restarts=-1, label_selector={NODE: node},
-        runtime_env={"env_vars": dict(SELDOM)},
-    )  # fmt: skip
-    return made.remote(node, busy)
+    return own(Agent, f"agent/{node}", node, runtime_env={"env_vars": dict(SELDOM)}).remote(node, busy)

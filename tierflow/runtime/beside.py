@@ -1,4 +1,4 @@
-"""Actors beside a node's agent, each started as soon as the node has something for it to do."""
+"""The fabric's own actors: one of each name, held to its node, alive until the fabric is not."""
 
 from __future__ import annotations
 
@@ -14,14 +14,35 @@ import ray
 from tierflow.runtime.sharing import NAMESPACE
 from tierflow.topology import NODE
 
-__all__ = ["start_when_needed"]
+__all__ = ["find", "own", "start_when_needed"]
 
 LOOK = 1.0
 """Seconds between two looks, and between two tries to start."""
+PATIENCE = 30.0
+"""Seconds that an actor has to say where it is."""
+
+
+def own(kind: type, name: str, node: str, **options: Any) -> Any:
+    """What makes the actor of that name on that node, or finds it: call ``remote`` of it. `options` are Ray's."""
+    return ray.remote(kind).options(
+        name=name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0, max_restarts=-1,
+        label_selector={NODE: node}, **options,
+    )  # fmt: skip
+
+
+def find(name: str) -> tuple[Any, str]:
+    """The actor of that name and the node that it is on, as its method `node` says.
+
+    Raises:
+        ValueError: nobody has made it yet.
+        ray.exceptions.RayError: it does not answer.
+    """
+    actor: Any = ray.get_actor(name, namespace=NAMESPACE)
+    return actor, str(ray.get(actor.node.remote(), timeout=PATIENCE))
 
 
 def start_when_needed(role: str, kind: type, node: str, folder: Path, needed: Callable[[Path], object]) -> None:
-    """Start the actor ``role/node`` once `needed(folder)` is true; returns at once.
+    """Start the actor ``role/node``, beside the node's agent, once `needed(folder)` is true; returns at once.
 
     `kind` takes the node's name and its folder, and its method `at_work` says what it works at.
     """
@@ -29,10 +50,7 @@ def start_when_needed(role: str, kind: type, node: str, folder: Path, needed: Ca
     def wait() -> None:
         while not needed(folder):
             time.sleep(LOOK)
-        made: Any = ray.remote(kind).options(
-            name=f"{role}/{node}", namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
-            max_restarts=-1, label_selector={NODE: node},
-        )  # fmt: skip
+        made = own(kind, f"{role}/{node}", node)
         while True:
             with suppress(ray.exceptions.RayError, RuntimeError):
                 ray.get(made.remote(node, str(folder)).at_work.remote())

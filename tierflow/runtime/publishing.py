@@ -9,19 +9,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import ray
-
+from tierflow.runtime import beside
 from tierflow.runtime.boxes import own_folder, published_folder
 from tierflow.runtime.durable.versions import Manifest, VersionStore
-from tierflow.runtime.sharing import NAMESPACE
-from tierflow.topology import NODE
 
 __all__ = ["Publisher", "find_publisher", "open_publisher"]
 
 log = logging.getLogger("tierflow.publish")
-
-PATIENCE = 30.0
-"""Seconds that a publisher has to say where it is."""
 
 
 class Publisher:
@@ -72,20 +66,10 @@ class Publisher:
 
 
 def find_publisher(name: str) -> tuple[Any, str]:
-    """The actor that publishes `name`, and the node that it is on.
-
-    Raises:
-        ValueError: nobody has published it yet.
-        ray.exceptions.RayError: it does not answer.
-    """
-    actor = ray.get_actor(f"publish/{name}", namespace=NAMESPACE)
-    return actor, str(ray.get(actor.node.remote(), timeout=PATIENCE))
+    """The actor that publishes `name`, and the node that it is on; see `beside.find`."""
+    return beside.find(f"publish/{name}")
 
 
 def open_publisher(name: str, node: str) -> Any:
     """The actor that publishes `name`; made on that node where there is none."""
-    made: Any = ray.remote(Publisher).options(
-        name=f"publish/{name}", namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
-        max_restarts=-1, label_selector={NODE: node},
-    )  # fmt: skip
-    return made.remote(name, node)
+    return beside.own(Publisher, f"publish/{name}", node).remote(name, node)

@@ -7,18 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-
 from tierflow.exchange import freeze, thaw
+from tierflow.runtime import beside
 from tierflow.runtime.boxes import inbox_folder, key_file, own_folder
 from tierflow.runtime.durable.inbox import Answer, Batch, InboxStore, Stored
-from tierflow.runtime.sharing import NAMESPACE
-from tierflow.topology import NODE
 
 __all__ = ["Arrived", "Receiver", "find", "open_inbox"]
 
-PATIENCE = 30.0
-"""Seconds that an inbox has to say where it is."""
 AT_ONCE = 1000
 """Records that are handed to a function in one transaction."""
 
@@ -94,23 +89,13 @@ class Receiver:
 
 
 def find(name: str) -> tuple[Any, str]:
-    """The actor of an inbox, and the node that it is on.
-
-    Raises:
-        ValueError: nobody has opened that inbox yet.
-        ray.exceptions.RayError: it does not answer.
-    """
-    actor = ray.get_actor(f"inbox/{name}", namespace=NAMESPACE)
-    return actor, str(ray.get(actor.node.remote(), timeout=PATIENCE))
+    """The actor of an inbox, and the node that it is on; see `beside.find`."""
+    return beside.find(f"inbox/{name}")
 
 
 def open_inbox(name: str, node: str, *, encrypt: bool) -> Any:
     """The actor of an inbox; made on that node where there is none."""
-    made = ray.remote(Receiver).options(
-        name=f"inbox/{name}", namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
-        max_restarts=-1, label_selector={NODE: node},
-    )  # fmt: skip
-    return made.remote(name, node, encrypt)
+    return beside.own(Receiver, f"inbox/{name}", node).remote(name, node, encrypt)
 
 
 def _arrived(stored: Stored) -> Arrived:

@@ -25,6 +25,7 @@ from tierflow.cost import Dispatch, Profiles, Watched
 from tierflow.errors import MeasureError, ProfileError
 from tierflow.runtime.agent import Facts
 from tierflow.runtime.agents import Agents
+from tierflow.runtime.beside import own
 from tierflow.runtime.cache import keep, profiles_file
 from tierflow.runtime.calls import connect
 from tierflow.runtime.journal import JOURNAL, Journal
@@ -35,8 +36,8 @@ from tierflow.runtime.probing import Probing
 from tierflow.runtime.record import REGISTRY_UP, FabricRecord
 from tierflow.runtime.refusing import Doorkeeper
 from tierflow.runtime.settings import FABRIC, SELDOM
-from tierflow.runtime.sharing import NAMESPACE, REGISTRY
-from tierflow.topology import NODE, ClusterSpec, Member, NodeSpec, Topology, load
+from tierflow.runtime.sharing import REGISTRY
+from tierflow.topology import ClusterSpec, Member, NodeSpec, Topology, load
 from tierflow.topology.column import Value
 from tierflow.topology.conditions import Conditions, NodeChange
 
@@ -226,10 +227,7 @@ def start() -> None:
     connect(log_to_driver=False)
     here = ray.get_runtime_context().get_node_id()
     head = next(member.name for member in read_members() if member.ray_id == here)
-    made = ray.remote(Registry).options(
-        name=REGISTRY, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0, max_restarts=-1,
-        max_concurrency=8, label_selector={NODE: head}, runtime_env={"env_vars": dict(SELDOM)},
-    )  # fmt: skip
+    made = own(Registry, REGISTRY, head, max_concurrency=8, runtime_env={"env_vars": dict(SELDOM)})
     state = os.environ[FABRIC]
     registry: Any = made.remote(state, head)
     ray.get(registry.known.remote())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,6 @@ class Outbox:
         self.limit = size(limit) if isinstance(limit, str) else limit
         if self.limit <= 0:
             raise OptionError("limit", f"{limit!r} holds nothing", "say how much may wait, like '64 MB'")
-        self._open: OutboxStore | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _outbox, (self.name, self.limit, self.when_full, self.encrypt)
@@ -87,16 +87,14 @@ class Outbox:
         """How many records wait, their bytes, seconds since the oldest; and what was dropped or lost to damage."""
         return self._store.backlog()
 
-    @property
+    @functools.cached_property
     def _store(self) -> OutboxStore:
-        if self._open is None:
-            from tierflow.runtime.boxes import key_file, outbox_folder, own_folder
-            from tierflow.runtime.durable.outbox import OutboxStore
+        from tierflow.runtime.boxes import key_file, outbox_folder, own_folder
+        from tierflow.runtime.durable.outbox import OutboxStore
 
-            node = own_folder()
-            key = key_file(node) if self.encrypt else None
-            self._open = OutboxStore(outbox_folder(node, self.name), self.limit, self.when_full, key)
-        return self._open
+        node = own_folder()
+        key = key_file(node) if self.encrypt else None
+        return OutboxStore(outbox_folder(node, self.name), self.limit, self.when_full, key)
 
 
 def check_name(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,6 @@ class Followed:
     def __init__(self, name: str) -> None:
         check_name(name)
         self.name = name
-        self._open: VersionStore | None = None
         self._read: tuple[int, Any] = 0, None
         self.version  # noqa: B018 (from now on the node follows it)
 
@@ -101,11 +101,9 @@ class Followed:
             time.sleep(_LOOK)
         return True
 
-    @property
+    @functools.cached_property
     def _store(self) -> VersionStore:
-        if self._open is None:
-            from tierflow.runtime.boxes import followed_folder, own_folder
-            from tierflow.runtime.durable.versions import VersionStore
+        from tierflow.runtime.boxes import followed_folder, own_folder
+        from tierflow.runtime.durable.versions import VersionStore
 
-            self._open = VersionStore(followed_folder(own_folder(), self.name))
-        return self._open
+        return VersionStore(followed_folder(own_folder(), self.name))

@@ -35,11 +35,6 @@ class Manifest:
     version: int
     chunks: tuple[Chunk, ...]
 
-    @property
-    def size(self) -> int:
-        """Its bytes."""
-        return sum(size for _, size in self.chunks)
-
     def dump(self) -> str:
         """As text, with a digest of itself."""
         text = json.dumps([self.version, self.chunks])
