@@ -1,7 +1,8 @@
 """``python -m tests``: all tests. Those that only compute run aside, in the time in which the others wait.
 
 Tests on real hosts, links and disks wait for most of their time: for Ray, for a cut to last, for bytes on a slow link.
-What runs aside has the lowest priority (nice 19), so it takes no time from those.
+What runs aside has the lowest priority (nice 19), so it takes no time from those. If it passed, its last lines are
+printed and not its progress: what failed among the others stands at the end, where whoever looks finds it first.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def main() -> int:
         print(f"and {', '.join(Path(path).name for path in aside)}:", flush=True)
         code = _ended(other) or code
         said.seek(0)
-        sys.stdout.write(said.read().decode(errors="replace"))
+        lines = said.read().decode(errors="replace").splitlines()
+    print("\n".join(lines if other.returncode else [line for line in lines if not line.endswith("%]")]))
     return code
 
 
