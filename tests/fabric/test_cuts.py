@@ -222,3 +222,49 @@ def test_the_first_call_after_a_heal_comes_through_within_3_s(fabric: FabricReco
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["actor"][1] < 3 + SLACK, done.stderr
     assert found["task"][1] < 3 + SLACK
+
+
+def test_a_brief_call_that_hangs_for_its_code_in_a_cut_part_is_made_where_it_ran_before(
+    fabric: FabricRecord, drive: Driver, whole: None
+) -> None:
+    program = (
+        PROGRAM
+        + """
+    ready = f"{__file__}.ready"
+    @tierflow.actor(node="gw-1", num_cpus=0)
+    class Caller:
+        def run(self):
+            from dataclasses import replace
+            from tierflow.sdk.fabric import current
+            ran = {tierflow.get(near.remote(0)) for _ in range(60)}
+            placing, new = current()._guide.placing, []
+            plain = placing.choose
+            def fault(*args, **kwargs):
+                "One call goes, before the cut is known, to a node whose workers do not have the function."
+                call, choice = plain(*args, **kwargs)
+                if not new:
+                    new.append(next(n for i, n in names.items() if n in PLANT and i not in ran))
+                    choice = replace(choice, node=new[0])
+                return call, choice
+            open(ready, "w").close()
+            time.sleep(1)
+            placing.choose = fault
+            while not new: ref = near.remote(0)
+            seconds, where = took(lambda: tierflow.get(ref))
+            return seconds, names.get(where, where), new
+    caller = Caller.remote()
+    ray.get(caller.__ray_ready__.remote())
+    running = caller.run.remote()
+    while not os.path.exists(ready): time.sleep(.05)
+    links.cut("plant-1")
+    time.sleep(15)
+    links.heal("plant-1")
+    print(json.dumps(ray.get(running)))
+    os._exit(0)
+    """
+    )
+    done = drive(program.replace("PLANT", str(PLANT)), timeout=60)
+    assert done.stdout.strip(), done.stderr
+    seconds, ran, [new] = json.loads(done.stdout.splitlines()[-1])
+    assert ran in PLANT - {new}
+    assert 2 < seconds < 7 + SLACK

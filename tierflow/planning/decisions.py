@@ -49,10 +49,13 @@ class Decisions:
         load: Mapping[str, Queue],
         refused: Mapping[str, Mapping[str, str]] | None = None,
         asked: str = "",
+        *,
+        explores: bool = True,
     ) -> Choice:
         """The choice for a call; the arguments are those of `rank` and `choose`.
 
-        `refused` is best the same object as long as it says the same: that is found out soonest.
+        `refused` is best the same object as long as it says the same: that is found out soonest. Without `explores` no
+        call goes to a node that might be better than is known.
 
         Raises:
             NoPlacement: no node can run the call.
@@ -67,7 +70,7 @@ class Decisions:
             self._known[key] = memory
             if len(self._known) > MOST:
                 del self._known[next(iter(self._known))]
-        choice = choose(memory.ranking, load, memory.turn, memory.node)
+        choice = choose(memory.ranking, load, memory.turn if explores else 0, memory.node)
         memory.turn += 1
         if not choice.explores:
             memory.node = choice.node

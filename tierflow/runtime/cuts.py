@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -32,6 +33,8 @@ __all__ = ["Cuts"]
 
 LOOK = 0.1
 """Seconds between two looks at who is cut off, of a call that waits."""
+OVERDUE = 3.0
+"""Seconds after which a call of milliseconds is taken to hang."""
 FETCH = 2.0
 """Seconds after which a result that is there and is not small is fetched beside the look-out for a cut."""
 ASK = 0.25
@@ -56,7 +59,7 @@ class Cuts:
         state = os.environ.get(FABRIC)
         self._view = ViewFile(view_file(node_folder(Path(state), placing.caller))) if state else None
         self.reach = Reach()
-        self._again: OrderedDict[bytes, tuple[str | None, str, Again | None]] = OrderedDict()
+        self._again: OrderedDict[bytes, tuple[str, str, Again | None, float]] = OrderedDict()
         self._instead: dict[bytes, Any] = {}
         self._actors: dict[bytes, str] = {}
         self._asking: dict[bytes, threading.Thread] = {}
@@ -69,9 +72,14 @@ class Cuts:
             self._placing.reach(found.cut)
         return found
 
-    def submitted(self, ref: Any, node: str, name: str, again: Again | None) -> None:
-        """Take note of a call to a node; `again` submits it once more, where that may be done."""
-        self._again[ref.binary()] = node, name, again
+    def submitted(self, ref: Any, node: str, name: str, again: Again | None, *, brief: bool = False) -> None:
+        """Take note of a call to a node; `again` submits it once more, where that may be done.
+
+        A `brief` call that has not ended after `OVERDUE` seconds, while anybody is cut off, hangs: its worker is new,
+        say, and waits for the head to hand out the code.
+        """
+        late = time.monotonic() + OVERDUE if brief else math.inf
+        self._again[ref.binary()] = node, name, again, late
         if len(self._again) > REMEMBERED:
             self._again.popitem(last=False)
 
@@ -192,13 +200,12 @@ class Cuts:
             if actor is not None:
                 self._raise([self._actor_node(actor)], "a call of an actor", ACTOR)
                 continue
-            known, name, again = self._again.get(key, (None, "a call", None))
+            known, name, again, late = self._again.get(key, ("", "a call", None, math.inf))
             node = self._placing.node_of(key) or known
-            if node in cut:
-                if again is None:
-                    self._raise([node], name, WAIT)
-                else:
-                    self._instead[key] = again()
+            if node in cut and again is None:
+                self._raise([node], name, WAIT)
+            elif again is not None and (node in cut or time.monotonic() >= late):
+                self._instead[key] = again()
 
     def _raise(self, nodes: Sequence[str | None], name: str, mend: str) -> None:
         cut = self.reach.cut

@@ -102,7 +102,7 @@ class Guide:
             ref = ready.start(*args)[0]
             self.placing.follow(ref.binary(), ready.made)
             # Nobody will say when it ends, so what it refers to must not be kept for another try.
-            self._submitted(ref, ready.node, work, ready, args, kwargs, retried=not alike)
+            self._submitted(ref, ready.node, work, ready, args, kwargs, retried=not alike, brief=True)
             return ref
         began = monotonic()
         policy = self._policy(work, ready)
@@ -134,12 +134,21 @@ class Guide:
         stands_for = ready.skip + 1 if brief else 1
         flight = self.placing.begin(ref.binary(), work.request.name, call, choice, stands_for, began, tells=tells)
         ready.made = self.placing.known(flight.key)
-        self._submitted(ref, choice.node, work, ready, args, kwargs)
+        self._submitted(ref, choice.node, work, ready, args, kwargs, brief=choice.compute < BRIEF)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
 
     def _submitted(
-        self, ref: Any, node: str, work: Work, ready: Ready, args: Any, kwargs: Any, *, retried: bool = True
+        self,
+        ref: Any,
+        node: str,
+        work: Work,
+        ready: Ready,
+        args: Any,
+        kwargs: Any,
+        *,
+        brief: bool,
+        retried: bool = True,
     ) -> None:
         """Take note of a task; it may be submitted again if its node is cut off, unless its `max_retries` are 0."""
         if isinstance(ref, ray.ObjectRef):
@@ -147,7 +156,7 @@ class Guide:
             again = retried and work.options.get("max_retries") != 0 and policy.on_cut in (None, "local")
             if policy.on_cut != "queue":
                 start = functools.partial(self.start, work, ready, args, kwargs) if again else None
-                self._cuts.submitted(ref, node, work.request.title, start)
+                self._cuts.submitted(ref, node, work.request.title, start, brief=brief)
 
     def get(self, refs: Any, timeout: float | None) -> Any:
         """`ray.get`, but not of what is cut off; it says something of the link if the value was elsewhere.

@@ -163,8 +163,9 @@ class Placing:
         call = Call(variants, self.caller, inputs, request.resources.get("CPU", 0.0), trips=TRIPS)
         with self._lock:
             conditions = self._conditions.without(()) if whole else self._conditions
+            # In a cut a node that has not run the function may have no way to get its code.
             choice = self._decisions.decide(
-                call, policy, conditions, self._profiles, self._load, refused, request.asked
+                call, policy, conditions, self._profiles, self._load, refused, request.asked, explores=not self._cut
             )
         return call, choice
 
