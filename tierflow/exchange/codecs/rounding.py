@@ -14,7 +14,7 @@ from tierflow.exchange.codecs.packed import Packed, damaged, of_payload
 from tierflow.exchange.codecs.squeeze import squeeze, unsqueeze
 from tierflow.exchange.payload import Payload
 
-__all__ = ["FLOATS", "Rounded", "Scaled", "floats"]
+__all__ = ["FLOATS", "Floats", "Rounded", "Scaled", "floats"]
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 FLOATS = {"float32": np.float32, "float64": np.float64}
@@ -155,7 +155,7 @@ def _times(rows: npt.NDArray[np.int8], scale: npt.NDArray[np.float64], dtype: An
 
 def _halved(whole: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
     nibbles = np.append(whole, np.zeros(len(whole) % 2, np.int8)).view(np.uint8) & np.uint8(0xF)
-    joined: npt.NDArray[np.uint8] = nibbles[::2] | (nibbles[1::2] << 4)
+    joined: npt.NDArray[np.uint8] = nibbles[::2] | (nibbles[1::2] << np.uint8(4))
     return joined
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tierflow.exchange.codecs.packed import Packed, damaged, of_payload
-from tierflow.exchange.codecs.rounding import FLOATS, floats
+from tierflow.exchange.codecs.rounding import FLOATS, Floats, floats
 from tierflow.exchange.codecs.squeeze import squeeze, unsqueeze
 from tierflow.exchange.payload import Payload
 
@@ -34,10 +34,10 @@ class Largest:
         """See `Codec`."""
         values = floats(payload, self.name).reshape(-1)
         count = min(max(int(np.ceil(len(values) * self._share)), 1), len(values))
-        # A stable order, so that equal magnitudes give the same places on every machine.
-        order = np.argsort(-np.abs(values), kind="stable")
-        places = np.sort(order[:count])
-        bound = float(np.abs(values[order[count:]]).max(initial=0.0))
+        places = _largest(np.abs(values), count)
+        left = np.abs(values)
+        left[places] = 0
+        bound = float(left.max(initial=0.0))
         steps = np.diff(places, prepend=0).astype("<u4")
         parts = [squeeze(pa.py_buffer(steps), "zstd", 1), pa.py_buffer(np.ascontiguousarray(values[places]))]
         return of_payload(self.name, payload, parts, {"count": count}, bound)
@@ -54,6 +54,16 @@ class Largest:
         values = np.zeros(packed.elements, dtype)
         values[places] = np.frombuffer(kept, dtype)
         return pa.py_buffer(values)
+
+
+def _largest(sizes: Floats, count: int) -> npt.NDArray[np.intp]:
+    """Where the largest are; of equal ones the first, so that every machine takes the same."""
+    if not count:
+        return np.zeros(0, np.intp)
+    least = np.partition(sizes, len(sizes) - count)[len(sizes) - count]
+    above = np.flatnonzero(sizes > least)
+    equal = np.flatnonzero(sizes == least)[: count - len(above)]
+    return np.sort(np.concatenate([above, equal]))
 
 
 class Leftover:

@@ -1,0 +1,77 @@
+"""The codec for a link: decided by a sample, right for the whole, and none where none helps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.exchange.test_codecs import tensor
+from tierflow.exchange import Payload, encode
+from tierflow.exchange.codecs import CODECS, pack
+from tierflow.exchange.codecs.choice import Way, choose, sample
+
+RNG = np.random.default_rng(0)
+ROWS = 200_000
+TABLE = encode(
+    pa.table(
+        {
+            "at": np.cumsum(RNG.integers(9_000, 11_000, ROWS)).astype("datetime64[us]"),
+            "value": np.cumsum(RNG.normal(size=ROWS)).astype(np.float32),
+            "status": RNG.choice(["ok", "warm", "hot"], ROWS),
+        }
+    )
+)
+WEIGHTS = tensor((RNG.normal(size=(1000, 500)) * 0.02).astype(np.float32))
+ACTIVATIONS = tensor(np.maximum(RNG.normal(size=(1000, 500)), 0).astype(np.float32))
+NOISE = Payload("tensor", "uint8", (4_000_000,), pa.py_buffer(RNG.bytes(4_000_000)))
+LOSSLESS = [codec for codec in CODECS.values() if codec.lossless]
+SLOW, FAST = Way(125_000), Way(1.25e9)
+
+
+@pytest.mark.parametrize("payload", [TABLE, WEIGHTS, ACTIVATIONS])
+@pytest.mark.parametrize("codec", [codec.name for codec in LOSSLESS])
+def test_the_ratio_of_a_sample_is_that_of_the_whole(payload: Payload, codec: str) -> None:
+    if not CODECS[codec].takes(payload):
+        return
+    part = sample(payload)
+    assert part.size < 300_000 < payload.size
+    assert pack(part, codec).weight / part.size == pytest.approx(pack(payload, codec).weight / payload.size, rel=0.25)
+
+
+def test_what_is_small_is_its_own_sample() -> None:
+    small = tensor(np.zeros(100))
+    assert sample(small) is small
+
+
+@pytest.mark.parametrize(
+    ("payload", "way", "chosen"),
+    [
+        (TABLE, SLOW, "columns"),
+        (TABLE, FAST, "raw"),
+        (WEIGHTS, SLOW, "shuffle"),
+        (NOISE, SLOW, "raw"),
+        (ACTIVATIONS, Way(125_000, 0.05, 1.0), "zstd-3"),
+        (ACTIVATIONS, FAST, "raw"),
+    ],
+)
+def test_content_and_link_decide(payload: Payload, way: Way, chosen: str) -> None:
+    found = choose(payload, way, LOSSLESS)
+    assert found.name == chosen
+    best = min(
+        (way.seconds(found, payload.size), codec.name)
+        for codec in LOSSLESS
+        if (found := _tried(payload, way, codec.name))
+    )
+    assert way.seconds(choose(payload, way, LOSSLESS), payload.size) <= 1.1 * best[0]
+
+
+def _tried(payload: Payload, way: Way, name: str):  # type: ignore[no-untyped-def]
+    return choose(payload, way, [CODECS[name]]) if CODECS[name].takes(payload) else None
+
+
+def test_a_lossy_codec_is_chosen_only_where_it_is_among_those_allowed() -> None:
+    assert choose(WEIGHTS, SLOW, [*LOSSLESS, CODECS["int8"]]).name == "int8"
+    assert choose(WEIGHTS, SLOW, LOSSLESS).name == "shuffle"
+    not_finite = tensor(np.full(100_000, np.nan))
+    assert choose(not_finite, SLOW, [CODECS["int8"]]).name == "raw"
