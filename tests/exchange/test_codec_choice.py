@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from tests.exchange.test_codecs import tensor
+from tierflow.cost.codec import Crossing, best
 from tierflow.exchange import Payload, encode
 from tierflow.exchange.codecs import CODECS, pack
-from tierflow.exchange.codecs.choice import Way, choose, sample
+from tierflow.exchange.codecs.choice import RATES, ratios, sample
 
 RNG = np.random.default_rng(0)
 ROWS = 200_000
@@ -26,7 +29,7 @@ WEIGHTS = tensor((RNG.normal(size=(1000, 500)) * 0.02).astype(np.float32))
 ACTIVATIONS = tensor(np.maximum(RNG.normal(size=(1000, 500)), 0).astype(np.float32))
 NOISE = Payload("tensor", "uint8", (4_000_000,), pa.py_buffer(RNG.bytes(4_000_000)))
 LOSSLESS = [codec for codec in CODECS.values() if codec.lossless]
-SLOW, FAST = Way(125_000), Way(1.25e9)
+SLOW, FAST = Crossing(125_000), Crossing(1.25e9)
 
 
 @pytest.mark.parametrize("payload", [TABLE, WEIGHTS, ACTIVATIONS])
@@ -51,27 +54,28 @@ def test_what_is_small_is_its_own_sample() -> None:
         (TABLE, FAST, "raw"),
         (WEIGHTS, SLOW, "shuffle"),
         (NOISE, SLOW, "raw"),
-        (ACTIVATIONS, Way(125_000, 0.05, 1.0), "zstd-3"),
+        (ACTIVATIONS, Crossing(125_000, 0.05, 1.0), "zstd-3"),
         (ACTIVATIONS, FAST, "raw"),
     ],
 )
-def test_content_and_link_decide(payload: Payload, way: Way, chosen: str) -> None:
-    found = choose(payload, way, LOSSLESS)
+def test_content_and_link_decide(payload: Payload, way: Crossing, chosen: str) -> None:
+    found = best(payload.size, way, ratios(payload, LOSSLESS))
     assert found.name == chosen
-    best = min(
-        (way.seconds(found, payload.size), codec.name)
-        for codec in LOSSLESS
-        if (found := _tried(payload, way, codec.name))
-    )
-    assert way.seconds(choose(payload, way, LOSSLESS), payload.size) <= 1.1 * best[0]
+    exact = {
+        name: way.seconds(replace(known, ratio=pack(payload, name).weight / payload.size), payload.size)
+        for name, known in RATES.items()
+        if CODECS[name].lossless and CODECS[name].takes(payload)
+    }
+    assert exact.get(found.name, payload.size / way.rate) <= 1.1 * min(exact.values())
 
 
-def _tried(payload: Payload, way: Way, name: str):  # type: ignore[no-untyped-def]
-    return choose(payload, way, [CODECS[name]]) if CODECS[name].takes(payload) else None
+def test_what_another_codec_beats_in_everything_is_no_choice() -> None:
+    names = {codec.name for codec in ratios(WEIGHTS, LOSSLESS)}
+    assert {"zstd-1", "shuffle"} <= names
+    assert "zstd-3" not in names
+    assert ratios(NOISE, LOSSLESS) == ()
 
 
 def test_a_lossy_codec_is_chosen_only_where_it_is_among_those_allowed() -> None:
-    assert choose(WEIGHTS, SLOW, [*LOSSLESS, CODECS["int8"]]).name == "int8"
-    assert choose(WEIGHTS, SLOW, LOSSLESS).name == "shuffle"
-    not_finite = tensor(np.full(100_000, np.nan))
-    assert choose(not_finite, SLOW, [CODECS["int8"]]).name == "raw"
+    assert best(WEIGHTS.size, SLOW, ratios(WEIGHTS, [*LOSSLESS, CODECS["int8"]])).name == "int8"
+    assert ratios(tensor(np.full(100_000, np.nan)), [CODECS["int8"]]) == ()

@@ -14,13 +14,15 @@ __all__ = ["Call", "Input", "Variant"]
 class Input:
     """An input of a call: the node where it is, its bytes, and what it may not leave (its device or its site).
 
-    One that is `stored` lies in the node's object store: no message carries it, however small it is.
+    One that is `stored` lies in the node's object store: no message carries it, however small it is. `packs` are the
+    codecs that make it smaller.
     """
 
     at: str
     size: float
     stay: Stay | None = None
     stored: bool = False
+    packs: tuple[Codec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pyarrow as pa
 
 from tierflow.errors import PayloadError
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Payload", "decode", "encode", "restore"]
 
-Kind = Literal["table", "batch", "tensor"]
+Kind = Literal["table", "batch", "tensor", "array"]
+
+ARRAYS = frozenset(
+    ["bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float16", "float32", "float64"]
+)
+"""Element types of arrays, by numpy's names."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +31,10 @@ class Payload:
     """A value as it travels: a header, and one buffer that the pickler sends out of band.
 
     Attributes:
-        kind: What the reader gets: an Arrow table, an Arrow record batch or a torch tensor.
-        dtype: A tensor's element type as torch names it (``"bfloat16"``); ``"arrow"`` for a table or batch, whose
-            schema is in the buffer (:attr:`schema`).
-        shape: A tensor's shape; (rows, columns) of a table or batch.
+        kind: What the reader gets: an Arrow table, an Arrow record batch, a torch tensor or a numpy array.
+        dtype: A tensor's or array's element type as torch and numpy name it (``"bfloat16"``); ``"arrow"`` for a table
+            or batch, whose schema is in the buffer (:attr:`schema`).
+        shape: A tensor's or array's shape; (rows, columns) of a table or batch.
         data: The Arrow IPC stream, or the tensor's elements in row-major order and this machine's byte order.
         grad: Whether a tensor asks for its gradient.
     """
@@ -48,34 +55,38 @@ class Payload:
 
     @property
     def schema(self) -> pa.Schema | None:
-        """The Arrow schema of a table or batch; ``None`` for a tensor.
+        """The Arrow schema of a table or batch; ``None`` for a tensor or array.
 
         Raises:
             PayloadError: The buffer does not begin with a schema.
         """
-        return None if self.kind == "tensor" else tables.read_schema(self.data)
+        return None if self.kind in ("tensor", "array") else tables.read_schema(self.data)
 
 
 def encode(value: object) -> Payload:
-    """Put a table, a record batch or a tensor into its envelope.
+    """Put a table, a record batch, a tensor or an array into its envelope.
 
-    A tensor that is contiguous is not copied: the payload reads the tensor's own memory, so write to the tensor only
-    when the payload is no longer needed (pickling takes the copy).
+    A tensor or array that is contiguous is not copied: the payload reads its own memory, so write to it only when the
+    payload is no longer needed (pickling takes the copy).
 
     Raises:
-        PayloadError: The value is none of these, or a tensor that is not dense or not in this machine's memory.
+        PayloadError: The value is none of these, a tensor that is not dense or not in this machine's memory, or an
+            array of elements that are not numbers.
     """
     if isinstance(value, pa.Table):
         return Payload("table", "arrow", value.shape, tables.write(value))
     if isinstance(value, pa.RecordBatch):
         return Payload("batch", "arrow", value.shape, tables.write(value))
+    if isinstance(value, np.ndarray) and value.dtype.name in ARRAYS:
+        octets = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        return Payload("array", value.dtype.name, value.shape, pa.py_buffer(octets))
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         dtype, shape, data = tensors.write(value)
         return Payload("tensor", dtype, shape, data, value.requires_grad)
     raise PayloadError(
         f"the exchange has no Arrow form for a {type(value).__qualname__}",
-        "send a pyarrow table, a record batch or a torch tensor, or pickle it",
+        "send a pyarrow table, a record batch, a torch tensor or a numpy array of numbers, or pickle it",
     )
 
 
@@ -100,6 +111,8 @@ def restore(payload: Payload) -> Any:
 def _open(payload: Payload, *, whole: bool) -> Any:
     if payload.kind == "tensor":
         return tensors.read(payload.dtype, payload.shape, payload.data, grad=payload.grad)
+    if payload.kind == "array":
+        return _array(payload)
     if payload.kind not in ("table", "batch"):
         raise PayloadError(
             f"a payload of the kind {payload.kind!r} is unknown", "send it from the same tierflow version"
@@ -111,3 +124,14 @@ def _open(payload: Payload, *, whole: bool) -> Any:
             "send it again: it was damaged on its way",
         )
     return value
+
+
+def _array(payload: Payload) -> np.ndarray[Any, Any]:
+    """A view of the payload's bytes, read-only as what Ray gives is."""
+    wanted = math.prod(payload.shape) * np.dtype(payload.dtype).itemsize if payload.dtype in ARRAYS else -1
+    if wanted != payload.data.size or min(payload.shape, default=0) < 0:
+        raise PayloadError(
+            f"an array of {payload.dtype} with the shape {payload.shape} does not take {payload.data.size} bytes",
+            "send it again: it was damaged on its way",
+        )
+    return np.frombuffer(payload.data, payload.dtype).reshape(payload.shape)

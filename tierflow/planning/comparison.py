@@ -73,7 +73,7 @@ class Comparison:
         return cls(
             ranking.asked,
             ranking.policy,
-            tuple(replace(item, size=short(item.size)) for item in ranking.call.inputs),
+            tuple(replace(item, size=short(item.size), packs=()) for item in ranking.call.inputs),
             tuple(told(ranking.alternative(*place, 0.0)) for place in places),
             int((~out).sum()),
             int(out.sum()),

@@ -168,7 +168,9 @@ class Explanation:
         """What `to_json` writes, as plain values; `ratio` and `note` are told as well."""
         plain = {name: getattr(self, name) for name in _names()}
         plain["policy"] = plain_policy(self.policy) if self.policy else None
-        plain["inputs"] = [asdict(item) for item in self.inputs]
+        plain["inputs"] = [
+            {name: each for name, each in asdict(item).items() if name != "packs"} for item in self.inputs
+        ]
         plain["alternatives"] = [plain_alternative(row) for row in self.alternatives]
         plain["observed"] = asdict(self.observed) if self.observed else None
         return {**plain, "ratio": self.ratio, "note": self.note}

@@ -15,12 +15,14 @@ from typing import Any
 import ray
 from ray._private.state import actors
 
+from tierflow.cost import RAW
 from tierflow.cost.call import Call, Input
 from tierflow.cost.transfer import INLINE
 from tierflow.errors import Cut, NoPlacement, NotStandingIn
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.runtime.asking import Refused, chosen, refusals
+from tierflow.runtime.packing import ENOUGH, packed
 from tierflow.runtime.placing import Placing
 from tierflow.runtime.record import node_folder
 from tierflow.runtime.settings import FABRIC
@@ -31,6 +33,8 @@ from tierflow.topology import Member
 
 __all__ = ["Cuts"]
 
+TOLD = 0.1
+"""Seconds that a large result waits for what is told of its call."""
 LOOK = 0.1
 """Seconds between two looks at who is cut off, of a call that waits."""
 OVERDUE = 3.0
@@ -142,6 +146,7 @@ class Cuts:
 
     def _taken(self, refs: Any, all_: Sequence[Any], until: float | None) -> Any:
         """The values, which are made, and may still have to be sent here."""
+        refs = [self._sent(ref) for ref in refs] if isinstance(refs, list) else self._sent(refs)
         try:
             return ray.get(refs, timeout=_rest(until, FETCH if self._may_be_large(all_) else None))
         except ray.exceptions.GetTimeoutError:
@@ -170,6 +175,19 @@ class Cuts:
         if error is not None:
             raise error
         return value
+
+    def _sent(self, ref: Any) -> Any:
+        """The reference to fetch in place of this one: to the value packed, where its way here is slow."""
+        key = ref.binary()
+        known, until = self._placing.known(key), time.monotonic() + TOLD
+        while known is not None and known.size >= ENOUGH and self._placing.awaits(key) and time.monotonic() < until:
+            time.sleep(TOLD / 100)  # what is told of a call may be a moment later than its result
+        codec = self._placing.packing(key)
+        known = self._placing.known(key)
+        if codec is RAW or known is None:
+            return ref
+        self._placing.looked(key)  # what its fetch takes says nothing of the link
+        return packed(ref, codec, known.at)
 
     def _tried_otherwise(self, refs: Sequence[Any]) -> bool:
         """Whether calls of actors that are gone were made again, through a stand-in."""

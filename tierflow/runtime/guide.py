@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 
+from tierflow.cost import RAW
 from tierflow.cost.call import Input
 from tierflow.cost.curve import size_class
 from tierflow.cost.transfer import INLINE
@@ -26,6 +27,7 @@ from tierflow.runtime.asking import (
     refusals,
 )
 from tierflow.runtime.cuts import Cuts
+from tierflow.runtime.packing import packed, ratios
 from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import made_ready
@@ -130,13 +132,26 @@ class Guide:
             stride = ready.stride * 2 if began - ready.last < FAST else ready.stride // 2
             ready.stride, ready.last = min(max(stride, STRIDES[0]), STRIDES[1]), began
             ready.skip, ready.node, ready.reach, ready.alike = ready.stride - 1, choice.node, reach, alike
-        ref, told = start(*args, **kwargs)
+        ref, told = self._started(start, choice, args, kwargs)
         stands_for = ready.skip + 1 if brief else 1
         flight = self.placing.begin(ref.binary(), work.request.name, call, choice, stands_for, began, tells=tells)
         ready.made = self.placing.known(flight.key)
         self._submitted(ref, choice.node, work, ready, args, kwargs, brief=choice.compute < BRIEF)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
+
+    def _started(self, start: Any, choice: Choice, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Submit it, with what has to come from another node packed if that was chosen too."""
+        if choice.codec == RAW.name:
+            return start(*args, **kwargs)
+        sent = [self._sent(value, choice) for value in (*args, *kwargs.values())]
+        return start(*sent[: len(args)], **dict(zip(kwargs, sent[len(args) :], strict=True)))
+
+    def _sent(self, value: Any, choice: Choice) -> Any:
+        place = self.placing.known(value.binary()) if isinstance(value, ray.ObjectRef) else None
+        if place is None or place.at == choice.node or not any(codec.name == choice.codec for codec in place.packs):
+            return value
+        return packed(value, choice.packing, place.at)
 
     def _submitted(
         self,
@@ -196,7 +211,7 @@ class Guide:
 
     def keeps(self, ref: Any, value: Any) -> None:
         """Take note that a value was put on this node."""
-        self.placing.place(ref.binary(), self.placing.caller, weight(value))
+        self.placing.place(ref.binary(), self.placing.caller, weight(value), ratios(value, None))
 
     @property
     def nodes(self) -> Iterable[str]:
@@ -286,8 +301,8 @@ class Guide:
     def _ended(self, flight: Flight, told: Any) -> None:
         """What Ray calls, in a thread of its own, when the observation of a call is here."""
         if isinstance(told, tuple):
-            node, compute, result, size, first = told
-            seen = Seen(self._names.get(node, ""), compute, result, size, first)
+            node, *facts = told
+            seen = Seen(self._names.get(node, ""), *facts)
             self.placing.end(flight, seen)
         else:
             self.placing.end(flight, None, error_words(told))

@@ -9,13 +9,15 @@ from typing import Any
 
 import ray
 
+from tierflow.cost import Codec
+from tierflow.runtime.packing import ratios
 from tierflow.runtime.weight import weight
 
 __all__ = ["Observation", "observed"]
 
-Observation = tuple[str, float, int, int, bool]
+Observation = tuple[str, float, int, int, bool, tuple[Codec, ...]]
 """Ray's id of the node, seconds in the function, bytes of result and arguments, whether it was its first call in this
-process.
+process, and what would make the result smaller.
 """
 
 _called: set[Any] = set()
@@ -29,7 +31,7 @@ def observed(function: Any, call: Callable[[], Any], given: Iterable[Any]) -> tu
     began = perf_counter()
     result = call()
     seconds = perf_counter() - began
-    return result, (_node(), seconds, weight(result), size, first)
+    return result, (_node(), seconds, weight(result), size, first, ratios(result, function))
 
 
 @functools.cache

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import uuid4
 
-from tierflow.cost import IDLE, Call, Input, Profiles, Queue, Transfer, Variant, Watched
+from tierflow.cost import IDLE, RAW, Call, Codec, Input, Profiles, Queue, Transfer, Variant, Watched
 from tierflow.cost.attribution import Outcome, attribute
-from tierflow.cost.transfer import FIRST_WINDOW, INLINE
+from tierflow.cost.codec import Crossing, best
+from tierflow.cost.transfer import FIRST_WINDOW, INLINE, way
 from tierflow.planning import Policy, Request
 from tierflow.planning.account import Made, Observed
 from tierflow.planning.choose import Choice
@@ -56,7 +57,7 @@ class Seen:
     """How a call went: the node that ran it, seconds in the function, bytes of the result.
 
     `first` is true for the first call of the function in its process, which also imported what the function needs.
-    `size` is the bytes of its arguments.
+    `size` is the bytes of its arguments. `packs` are the codecs that make its result smaller.
     """
 
     node: str
@@ -64,6 +65,7 @@ class Seen:
     result: int
     size: float
     first: bool = False
+    packs: tuple[Codec, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -160,7 +162,8 @@ class Placing:
         Raises:
             NoPlacement: no node can keep what the policy asks.
         """
-        call = Call(variants, self.caller, inputs, request.resources.get("CPU", 0.0), trips=TRIPS)
+        packs = max(inputs, key=lambda item: item.size).packs if inputs else ()
+        call = Call(variants, self.caller, inputs, request.resources.get("CPU", 0.0), trips=TRIPS, codecs=(RAW, *packs))
         with self._lock:
             conditions = self._conditions.without(()) if whole else self._conditions
             # In a cut a node that has not run the function may have no way to get its code.
@@ -225,7 +228,8 @@ class Placing:
             self._recorder.add(flight.made, flight.observed, now)
             if seen is None or seen.node not in self._conditions.fixed.nodes:
                 return
-            _keep(self._places, flight.key, Input(self.caller if seen.result <= INLINE else seen.node, seen.result))
+            at = self.caller if seen.result <= INLINE else seen.node
+            _keep(self._places, flight.key, Input(at, seen.result, packs=seen.packs))
             if flight.tells and not seen.first and now - self._told.get(node, -OWN) >= TELL_EVERY:
                 self._told[node] = now
                 self._explain(flight, seen, now)
@@ -256,9 +260,20 @@ class Placing:
         """
         return self._stayed.get(node, False)
 
-    def place(self, key: bytes, node: str, size: float) -> None:
-        """Take note of where an object is stored, and how large it is in bytes."""
-        _keep(self._places, key, Input(node, float(size), stored=True))
+    def place(self, key: bytes, node: str, size: float, packs: tuple[Codec, ...] = ()) -> None:
+        """Take note of where an object is stored, how large it is in bytes, and what makes it smaller."""
+        _keep(self._places, key, Input(node, float(size), stored=True, packs=packs))
+
+    def packing(self, key: bytes) -> Codec:
+        """The codec with which an object is here soonest; `RAW` where it is here, or none helps."""
+        item = self._places.get(key)
+        if item is None or not item.packs or item.at == self.caller:
+            return RAW
+        conditions = self._conditions
+        here, there = conditions.fixed.nodes[self.caller], conditions.fixed.nodes[item.at]
+        rate = float(way(conditions, self.caller, inward=True).rate[there])
+        speeds = float(conditions.speed.value[there]), float(conditions.speed.value[here])
+        return best(item.size, Crossing(rate, *speeds), item.packs)
 
     def follow(self, key: bytes, like: Input | None) -> None:
         """Take note of the result of a call that nobody looked at: it is like that of one before it."""

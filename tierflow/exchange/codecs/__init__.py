@@ -76,7 +76,11 @@ def unpack(packed: Packed, most: int = MOST) -> Payload:
     payload = packed.payload(pa.py_buffer(b""))
     if not codec.takes(payload) or min(packed.shape, default=0) < 0:
         raise damaged(f"{packed.codec} carries no {packed.kind} of {packed.dtype} in the shape {packed.shape}")
-    if packed.kind == "tensor" and not codec.lossless and packed.elements * _WIDTH[packed.dtype] != packed.size:
+    if (
+        packed.kind in ("tensor", "array")
+        and not codec.lossless
+        and packed.elements * _WIDTH[packed.dtype] != packed.size
+    ):
         raise damaged(f"{packed.elements} elements of {packed.dtype} do not take {packed.size} bytes")
     try:
         data = codec.unpack(packed)
@@ -84,7 +88,7 @@ def unpack(packed: Packed, most: int = MOST) -> Payload:
         raise
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, pa.ArrowException, OSError) as error:
         raise damaged(str(error)) from error
-    if packed.kind == "tensor" and data.size != packed.size:
+    if packed.kind in ("tensor", "array") and data.size != packed.size:
         raise damaged(f"it says {packed.size} bytes and holds {data.size}")
     return packed.payload(data)
 

@@ -1,25 +1,25 @@
-"""Which codec a payload is packed with for a link: a sample of what it holds decides, and the link's rate."""
+"""What codecs make of a payload, told by a sample of what it holds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
-from tierflow.cost.codec import RAW, Codec
+from tierflow.cost import Codec
 from tierflow.errors import PayloadError
 from tierflow.exchange import tables
 from tierflow.exchange.codecs.packed import Codec as Packer
 from tierflow.exchange.payload import Payload
 
-__all__ = ["RATES", "Way", "choose", "sample"]
+__all__ = ["RATES", "ratios", "sample"]
 
 BLOCKS, BLOCK = 8, 1 << 14
 """A sample is so many stretches of so many bytes, evenly spread."""
-MARGIN = 0.95
-"""A codec must need less than this share of the raw time: a sample is not the whole."""
+WORTH = 0.95
+"""The ratio above which a codec is not worth a look."""
 
 RATES = {
     "lz4": Codec("lz4", 1.0, 500e6, 1000e6),
@@ -38,25 +38,11 @@ RATES = {
 """Bytes per second of each on a node of speed 1: measured on tables of sensor data, weights and activations."""
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """Between the one who has a payload and the one who reads it: bytes per second, and the speeds of both nodes."""
-
-    rate: float
-    source_speed: float = 1.0
-    target_speed: float = 1.0
-
-    def seconds(self, codec: Codec, size: int) -> float:
-        """From the payload to the payload again, for so many bytes of it."""
-        packing = 1.0 / (codec.encode * self.source_speed) + 1.0 / (codec.decode * self.target_speed)
-        return size * (packing + codec.ratio / self.rate)
-
-
 def sample(payload: Payload) -> Payload:
     """A payload of the same kind and type with a small part of the rows or elements, from all over it."""
     if payload.size <= 2 * BLOCKS * BLOCK:
         return payload
-    if payload.kind == "tensor":
+    if payload.kind in ("tensor", "array"):
         return _of_tensor(payload)
     value = tables.read(payload.data, single=payload.kind == "batch", whole=False)
     rows = max(value.num_rows * BLOCK // payload.size, 1)
@@ -71,26 +57,28 @@ def _of_tensor(payload: Payload) -> Payload:
     last = (payload.size - BLOCK) // width
     starts = np.linspace(0, last, BLOCKS).astype(int) * width
     taken = np.concatenate([octets[start : start + BLOCK - BLOCK % width] for start in starts])
-    return Payload("tensor", payload.dtype, (len(taken) // width,), pa.py_buffer(taken))
+    return Payload(payload.kind, payload.dtype, (len(taken) // width,), pa.py_buffer(taken))
 
 
-def choose(payload: Payload, way: Way, codecs: Sequence[Packer]) -> Codec:
-    """Of these codecs, the one that brings a payload over soonest, with the ratio found; `RAW` where none helps.
+def ratios(payload: Payload, codecs: Iterable[Packer]) -> tuple[Codec, ...]:
+    """What these codecs make of a payload, each tried on a sample: those that save anything worth having.
 
-    Each is tried on a sample, so that what the payload holds decides, and not its type.
+    A codec that another beats in ratio and both rates is left out. Ratios are rounded, so that like data is alike.
     """
-    part = sample(payload)
-    best, least = RAW, MARGIN * way.seconds(RAW, payload.size)
+    part, found = sample(payload), list[Codec]()
     for codec in codecs:
         known = RATES.get(codec.name)
-        # At a ratio of 0 it would still be too slow: it need not be tried.
-        if known is None or not codec.takes(part) or way.seconds(replace(known, ratio=0.0), payload.size) >= least:
+        if known is None or not codec.takes(part) or not part.size:
             continue
         try:
-            ratio = codec.pack(part).weight / part.size
+            ratio = round(codec.pack(part).weight / part.size, 2)
         except PayloadError:
             continue
-        tried = replace(known, ratio=ratio)
-        if (seconds := way.seconds(tried, payload.size)) < least:
-            best, least = tried, seconds
-    return best
+        if ratio <= WORTH:
+            found.append(replace(known, ratio=max(ratio, 0.01)))
+    return tuple(codec for codec in found if not any(_beats(other, codec) for other in found))
+
+
+def _beats(one: Codec, other: Codec) -> bool:
+    better = one.ratio <= other.ratio and one.encode >= other.encode and one.decode >= other.decode
+    return better and one.name != other.name

@@ -33,7 +33,7 @@ def floats(payload: Payload, codec: str) -> Floats:
 
 
 def _is_float(payload: Payload) -> bool:
-    return payload.kind == "tensor" and payload.dtype in FLOATS
+    return payload.kind in ("tensor", "array") and payload.dtype in FLOATS
 
 
 class Rounded:

@@ -28,7 +28,7 @@ class Largest:
 
     def takes(self, payload: Payload) -> bool:
         """See `Codec`."""
-        return payload.kind == "tensor" and payload.dtype in FLOATS
+        return payload.kind in ("tensor", "array") and payload.dtype in FLOATS
 
     def pack(self, payload: Payload) -> Packed:
         """See `Codec`."""

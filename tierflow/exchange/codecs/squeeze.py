@@ -100,7 +100,7 @@ class Shuffled:
 
     def takes(self, payload: Payload) -> bool:
         """See `Codec`."""
-        return payload.kind == "tensor" and payload.dtype in WIDTHS
+        return payload.kind in ("tensor", "array") and payload.dtype in WIDTHS
 
     def pack(self, payload: Payload) -> Packed:
         """See `Codec`."""
