@@ -1,0 +1,69 @@
+"""Arrow Flight, and pickles over TCP, as G1's baselines: ``python -m benchmarks.transfer_server HOST PORT``.
+
+Flight is at PORT and the pickles are at the one above. Both make a value when they are asked for it, and send it when
+they are asked again.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import socketserver
+import struct
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.flight as flight
+
+from benchmarks.transfer_data import make
+
+
+def as_table(value: Any) -> pa.Table:
+    """A table as it is; the elements of an array or tensor as its one column."""
+    if isinstance(value, pa.Table):
+        return value
+    return pa.table({"values": np.asarray(value).reshape(-1)})
+
+
+class Flights(flight.FlightServerBase):
+    """Values as tables."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self._ready: dict[bytes, pa.Table] = {}
+
+    def do_action(self, context: Any, action: Any) -> list[Any]:
+        ticket = action.body.to_pybytes()
+        self._ready = {ticket: as_table(make(*json.loads(ticket)))}
+        return []
+
+    def do_get(self, context: Any, ticket: Any) -> Any:
+        return flight.RecordBatchStream(self._ready.pop(ticket.ticket))
+
+
+class Pickles(socketserver.BaseRequestHandler):
+    """A value as a pickle (protocol 5, in band)."""
+
+    def handle(self) -> None:
+        (size,) = struct.unpack("!I", self.request.recv(4))
+        data = pickle.dumps(make(*json.loads(self.request.recv(size))), 5)
+        self.request.sendall(b"!")
+        if self.request.recv(1):
+            self.request.sendall(data)
+
+
+def main(host: str, port: int) -> None:
+    """Serve until it is killed."""
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    pickles = socketserver.ThreadingTCPServer((host, port + 1), Pickles)
+    threading.Thread(target=pickles.serve_forever, daemon=True).start()
+    server = Flights(f"grpc://{host}:{port}")
+    print("ready", flush=True)
+    server.serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
