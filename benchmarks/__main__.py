@@ -10,7 +10,14 @@ from benchmarks import cut, dispatch, idle, placement, prediction, transfers
 from benchmarks.results import write
 from tierflow.cli.screen import reports_errors
 
-BENCHMARKS = {"C3": dispatch.run, "D1": prediction.run, "D2": placement.run, "E1": cut.run, "E2": idle.run, "G1": transfers.run}
+BENCHMARKS = {
+    "C3": dispatch.run,
+    "D1": prediction.run,
+    "D2": placement.run,
+    "E1": cut.run,
+    "E2": idle.run,
+    "G1": transfers.run,
+}
 
 
 def main() -> None:

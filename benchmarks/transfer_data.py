@@ -55,9 +55,7 @@ def _network() -> Any:
     import torch
 
     torch.manual_seed(0)
-    return torch.nn.Sequential(
-        torch.nn.Conv2d(1, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2)
-    ).eval()
+    return torch.nn.Sequential(torch.nn.Conv2d(1, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2)).eval()
 
 
 def weights(size: int, rng: np.random.Generator) -> Any:

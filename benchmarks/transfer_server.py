@@ -28,7 +28,7 @@ def as_table(value: Any) -> pa.Table:
     return pa.table({"values": np.asarray(value).reshape(-1)})
 
 
-class Flights(flight.FlightServerBase):
+class Flights(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no types
     """Values as tables."""
 
     def __init__(self, place: str) -> None:
@@ -36,11 +36,13 @@ class Flights(flight.FlightServerBase):
         self._ready: dict[bytes, pa.Table] = {}
 
     def do_action(self, context: Any, action: Any) -> list[Any]:
+        """Make what the ticket says."""
         ticket = action.body.to_pybytes()
         self._ready = {ticket: as_table(make(*json.loads(ticket)))}
         return []
 
     def do_get(self, context: Any, ticket: Any) -> Any:
+        """Send it."""
         return flight.RecordBatchStream(self._ready.pop(ticket.ticket))
 
 
@@ -48,6 +50,7 @@ class Pickles(socketserver.BaseRequestHandler):
     """A value as a pickle (protocol 5, in band)."""
 
     def handle(self) -> None:
+        """Make what is asked for, and send it when it is asked for again."""
         (size,) = struct.unpack("!I", self.request.recv(4))
         data = pickle.dumps(make(*json.loads(self.request.recv(size))), 5)
         self.request.sendall(b"!")

@@ -28,10 +28,11 @@ def run(*, quick: bool) -> Result:
     """Each kind of value at each rate, by tierflow, plain Ray, Arrow Flight and pickle in turn."""
     repeats = 7
     rates = ["10 Mbit/s"] if quick else list(RATES)
-    with running(demo("g1", without=("cam-1", "cam-2", "cam-3"), quotas=False), "G1") as fabric, _server(fabric) as host:
-        rows = fabric.drive(
-            "cloud-1", "benchmarks.transfer_driver", rates, repeats, host, str(PORT), timeout=3600
-        )
+    with (
+        running(demo("g1", without=("cam-1", "cam-2", "cam-3"), quotas=False), "G1") as fabric,
+        _server(fabric) as host,
+    ):
+        rows = fabric.drive("cloud-1", "benchmarks.transfer_driver", rates, repeats, host, str(PORT), timeout=3600)
         share = fabric.emulator_share()
     return result(rows, repeats, share)
 
@@ -79,7 +80,8 @@ def result(rows: Sequence[Sequence[Any]], repeats: int, share: float) -> Result:
         bar=f">= {FASTER:g}x plain Ray on what can be made smaller, >= {NO_SLOWER}x on what cannot",
         met=met,
         notes=(
-            f"A value takes about {SECONDS:g} s as it is; each side fetches one that is ready, in turn with the others.",
+            crossing = interval(crossed[side])
+            figures.append(Figure.of(f"{kind}, {rate}: crossed the uplink, {side}", crossing, "bytes"))
             "The first two fetches of each kind are not counted: after them the fabric knows what they are like.",
             "Bytes are those at the interface, with headers and whatever else crossed meanwhile.",
             "Flight sends tensors and arrays as one column, and gives no tensor.",
