@@ -80,7 +80,7 @@ def result(rows: Sequence[Sequence[Any]], repeats: int, share: float) -> Result:
         bar=f">= {FASTER:g}x plain Ray on what can be made smaller, >= {NO_SLOWER}x on what cannot",
         met=met,
         notes=(
-            f"A value takes about {SECONDS:g} s as it is; each side fetches one ready beforehand, in turn with the others.",
+            f"A value takes about {SECONDS:g} s as it is; sides fetch in turn what is ready.",
             "The first two fetches of each kind are not counted: after them the fabric knows what they are like.",
             "Bytes are those at the interface, with headers and whatever else crossed meanwhile.",
             "Flight sends tensors and arrays as one column, and gives no tensor.",
