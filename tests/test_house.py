@@ -41,6 +41,7 @@ FRONT_PAGE = [
     "follow",
     "get",
     "init",
+    "multicast",
     "nodes",
     "placement",
     "publish",

@@ -20,8 +20,8 @@ from tierflow.errors import PayloadError
 from tierflow.exchange import Payload, decode, encode
 from tierflow.exchange.codecs import CODECS, Leftover, Packed, pack, unpack
 
-LOSSLESS = [name for name, codec in CODECS.items() if codec.lossless]
-LOSSY = [name for name, codec in CODECS.items() if not codec.lossless]
+LOSSLESS = [name for name, codec in CODECS.items() if not codec.loss]
+LOSSY = [name for name, codec in CODECS.items() if codec.loss]
 ARROW = [name for name in LOSSLESS if name != "shuffle"]
 LARGEST = {"fp16": 65519.99, "bf16": 3.3961e38}
 FLOATS = arrays.arrays(

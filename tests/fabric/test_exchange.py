@@ -16,43 +16,61 @@ PROGRAM = """
     import numpy as np, pyarrow as pa, ray, tierflow
     from tierflow.rig import LinkControl
     links = LinkControl(os.environ["TIERFLOW_RIG"])
+    UP, DOWN = "plant-1->region-1", "region-1->plant-1"
     def table():
         rng, rows = np.random.default_rng(0), 200_000
         at = np.cumsum(rng.integers(9_000, 11_000, rows)).astype("datetime64[us]")
         value = np.cumsum(rng.normal(size=rows)).astype(np.float32)
         return pa.table({"at": at, "value": value, "status": rng.choice(["ok", "warm", "hot"], rows)})
     def noise():
-        return np.frombuffer(np.random.default_rng(0).bytes(3_000_000), np.uint8)
-    make = {
-        "table": tierflow.task(node="cam-1", num_cpus=0)(table), "noise": tierflow.task(node="cam-1", num_cpus=0)(noise)
-    }
-    @tierflow.task(node="cloud-1", num_cpus=0)
-    def same(value, kind):
-        return same_as(value, globals_[kind]())
-    globals_ = {"table": table, "noise": noise}
-    def same_as(one, other):
-        return one.equals(other) if isinstance(one, pa.Table) else bool((one == other).all())
-    def crossed(call):
-        "What it gives, the bytes that crossed the uplink meanwhile, and seconds."
-        before, began = tierflow.traffic()["plant-1->region-1"], time.monotonic()
+        return np.frombuffer(np.random.default_rng(0).bytes(2_000_000), np.uint8)
+    def state():
+        rng = np.random.default_rng(0)
+        return {"layers": [{"weight": rng.normal(size=(200, 500)).astype(np.float32)} for _ in range(5)], "step": 7}
+    makers = {"table": table, "noise": noise, "state": state}
+    on = dict(node="cam-1", num_cpus=0)
+    make = {kind: tierflow.task(**on, lossy=0.01 if kind == "state" else 0)(maker) for kind, maker in makers.items()}
+    def off(one, kind):
+        "By how much a value is off, as a share of the largest number."
+        other = makers[kind]()
+        if kind == "table":
+            return float(not one.equals(other))
+        if kind == "noise":
+            return float((one != other).any())
+        pairs = [(a["weight"], b["weight"]) for a, b in zip(one["layers"], other["layers"], strict=True)]
+        return float(max(np.abs(a - b).max() / np.abs(b).max() for a, b in pairs) + (one["step"] != 7))
+    def crossed(link, call):
+        "What it gives, the bytes that crossed a link meanwhile, and seconds."
+        before, began = tierflow.traffic()[link], time.monotonic()
         value = call()
-        return value, tierflow.traffic()["plant-1->region-1"] - before, round(time.monotonic() - began, 2)
+        return value, tierflow.traffic()[link] - before, round(time.monotonic() - began, 2)
+    def ready(ref):
+        ray.wait([ref], fetch_local=False)
+        return ref
     tierflow.init(log_to_driver=False)
     links.set("plant-1<->region-1", rate=1_250_000)
     found = {}
     try:
         for kind in make:
             tierflow.get(make[kind].remote())  # from now on it is known what the results are like
-            ref = make[kind].remote()
-            ray.wait([ref], fetch_local=False)
-            value, *packed = crossed(lambda: tierflow.get(ref))
-            plain = make[kind].remote()
-            ray.wait([plain], fetch_local=False)
-            _, *raw = crossed(lambda: ray.get(plain))
-            third = make[kind].remote()
-            ray.wait([third], fetch_local=False)
-            right, *taken = crossed(lambda: tierflow.get(same.remote(third, kind)))
-            found[kind] = [same_as(value, globals_[kind]()), packed, raw, right, taken]
+            ref, plain, third = (ready(make[kind].remote()) for _ in range(3))
+            value, *packed = crossed(UP, lambda: tierflow.get(ref))
+            _, *raw = crossed(UP, lambda: ray.get(plain))
+            there = tierflow.task(node="cloud-1", num_cpus=0)(off)
+            wrong, *taken = crossed(UP, lambda: tierflow.get(there.remote(third, kind)))
+            back = tierflow.task(**on)(off)
+            given = makers[kind]()
+            wrong_back, *sent = crossed(DOWN, lambda: tierflow.get(back.remote(given, kind)))
+            found[kind] = dict(off=off(value, kind), packed=packed, raw=raw, wrong=wrong, taken=taken, sent=sent,
+                               wrong_back=wrong_back)
+        cameras = ["cam-1", "cam-2", "cam-3"]
+        use = tierflow.task(num_cpus=0)(lambda value: len(value))
+        model = tierflow.put(noise())
+        for name, ref in (("alone", lambda: model), ("multicast", lambda: tierflow.multicast(model, "plant-1"))):
+            def by_all():
+                one = ref()
+                return tierflow.get([use.options(node=camera).remote(one) for camera in cameras])
+            found[name] = crossed(DOWN, by_all)
     finally:
         links.set("plant-1<->region-1", rate=2.5e6)
     print(json.dumps(found))
@@ -64,11 +82,13 @@ def test_what_can_be_made_smaller_crosses_a_slow_link_so_and_what_cannot_as_it_i
     assert done.stdout.strip(), done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     print(found)
-    right, packed, raw, also_right, taken = found["table"]
-    assert right
-    assert also_right
-    assert max(packed[0], taken[0]) < raw[0] / 2
-    right, packed, raw, also_right, taken = found["noise"]
-    assert right
-    assert also_right
-    assert max(packed[0], taken[0]) < 1.05 * raw[0]
+    table, noise, state = found["table"], found["noise"], found["state"]
+    assert table["off"] == table["wrong"] == table["wrong_back"] == 0
+    assert max(table["packed"][0], table["taken"][0], table["sent"][0]) < table["raw"][0] / 2
+    assert noise["off"] == noise["wrong"] == noise["wrong_back"] == 0
+    assert max(noise["packed"][0], noise["taken"][0], noise["sent"][0]) < 1.05 * noise["raw"][0]
+    assert 0 < max(state["off"], state["wrong"]) <= 0.01
+    assert max(state["packed"][0], state["taken"][0]) < state["raw"][0] / 2
+    assert state["wrong_back"] == 0  # the call that takes it does not allow more
+    assert found["alone"][0] == found["multicast"][0] == [2_000_000] * 3
+    assert found["multicast"][1] < 1.2 * 2_000_000 < found["alone"][1]

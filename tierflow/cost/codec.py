@@ -22,13 +22,15 @@ DOUBT = 0.3
 class Codec:
     """A way to pack bytes: `ratio` of what crosses the link to what goes in, and its rates on a node of speed 1.
 
-    Rates are bytes of the unpacked data per second, infinite where nothing is done.
+    Rates are bytes of the unpacked data per second, infinite where nothing is done. `loss` is by how much a number may
+    be off, as a share of the largest magnitude beside it; 0 where the same bytes come out.
     """
 
     name: str
     ratio: float = 1.0
     encode: float = float("inf")
     decode: float = float("inf")
+    loss: float = 0.0
 
 
 RAW = Codec("raw")

@@ -21,6 +21,7 @@ _MEND = {
     "stay": "write 'device' or 'site'",
     "order": "write the tiers, best first, like ('edge', 'cloud')",
     "accuracy": "write a share from 0 to 1, like 0.9",
+    "lossy": "write a share of the largest number from 0 to 1, like 0.01",
     "on_cut": "write 'local', 'queue' or 'fail'",
     "margin": "write a number of standard deviations, like 1.6",
 }
@@ -37,6 +38,9 @@ class Policy:
     to leave their device or site. Of two tiers in `order` the first wins whatever it costs, and tiers that are not in
     it come last. `on_cut` says what becomes of a call to nodes that are cut off; None: it runs on others if it may run
     there, and fails if not. `accuracy` is the least a variant must have; None admits only the function that was called.
+    `lossy` is by how much the numbers in a call's arguments and result may be off so that fewer bytes cross a slow
+    link, as a share of the largest magnitude in their tensor or array; a reference keeps what the call that made it
+    allowed.
 
     `given` are the fields that were asked for although their value is the default, so that `over` knows them.
     """
@@ -51,6 +55,7 @@ class Policy:
     accuracy: float | None = None
     margin: float = 0.0
     on_cut: OnCut | None = None
+    lossy: float = 0.0
     given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     @classmethod
@@ -164,6 +169,7 @@ _READ: Mapping[str, Any] = {
     "stay": _stay,
     "order": _order,
     "accuracy": _share,
+    "lossy": _share,
     "on_cut": _on_cut,
     "margin": _amount,
 }

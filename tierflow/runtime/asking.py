@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tierflow.cost import Codec
 from tierflow.cost.call import Call, Input, Variant
 from tierflow.errors import NoPlacement
 from tierflow.planning import Policy, eligible
@@ -59,10 +60,15 @@ def kept(work: Work, program: Policy, cluster: Policy) -> Policy:
     return policy
 
 
-def inputs(values: Iterable[Any], caller: str, where: Callable[[Any], Input | None]) -> tuple[Input, ...]:
+def inputs(
+    values: Iterable[Any],
+    caller: str,
+    where: Callable[[Any], Input | None],
+    packs: Callable[[Any], tuple[Codec, ...]] = lambda value: (),
+) -> tuple[Input, ...]:
     """The inputs of a call from the node `caller`: what is small together, and each other one.
 
-    `where` tells the place and size of what is a reference, and None of what is not.
+    `where` tells the place and size of what is a reference, and None of what is not; `packs` what makes that smaller.
     """
     here, beside = 0, []
     for value in values:
@@ -72,7 +78,7 @@ def inputs(values: Iterable[Any], caller: str, where: Callable[[Any], Input | No
             continue
         size = weight(value)
         if size > INLINE_TEXT:
-            beside.append(Input(caller, float(size)))
+            beside.append(Input(caller, float(size), packs=packs(value)))
         else:
             here += size
     return (Input(caller, float(here)), *beside) if here else tuple(beside)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,8 +146,20 @@ class Cuts:
                 raise ray.exceptions.GetTimeoutError(f"{len(left)} of {len(waiting)} results were not ready in time")
 
     def _taken(self, refs: Any, all_: Sequence[Any], until: float | None) -> Any:
-        """The values, which are made, and may still have to be sent here."""
-        refs = [self._sent(ref) for ref in refs] if isinstance(refs, list) else self._sent(refs)
+        """The values, which are made, and may still have to be sent here; packed, where that is sooner."""
+        sent = [self._sent(ref) for ref in refs] if isinstance(refs, list) else self._sent(refs)
+        if sent != refs:
+            with suppress(ray.exceptions.RayError, _NotPacked):  # they may still be there as they are
+                return self._waited(sent, all_, until, packs=True)
+        return self._waited(refs, all_, until)
+
+    def _waited(self, refs: Any, all_: Sequence[Any], until: float | None, *, packs: bool = False) -> Any:
+        """What `ray.get` gives, but not of what is cut off.
+
+        Raises:
+            Cut: one of them is.
+            _NotPacked: somebody else is cut off, perhaps the head, which has to hand out what packs (`packs`).
+        """
         try:
             return ray.get(refs, timeout=_rest(until, FETCH if self._may_be_large(all_) else None))
         except ray.exceptions.GetTimeoutError:
@@ -171,6 +184,8 @@ class Cuts:
             if thread.is_alive() and self.look().cut:
                 places = [self._placing.known(ref.binary()) for ref in all_]
                 self._raise([place.at for place in places if place is not None], "the result", WAIT)
+                if packs:
+                    raise _NotPacked
         value, error = found[0]
         if error is not None:
             raise error
@@ -271,6 +286,10 @@ class Cuts:
         found = next((member.name for member in self._members() if member.ray_id == ray_id), None)
         if found is not None:
             self._actors[actor] = found
+
+
+class _NotPacked(Exception):
+    """What is waited for is not going to be packed soon."""
 
 
 def _actor_of(ref: Any) -> bytes | None:

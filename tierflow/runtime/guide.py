@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from tierflow.cost import RAW
+from tierflow.cost import RAW, Codec
 from tierflow.cost.call import Input
 from tierflow.cost.curve import size_class
 from tierflow.cost.transfer import INLINE
@@ -21,13 +21,14 @@ from tierflow.planning.explanation import Explanation
 from tierflow.runtime.asking import (
     INLINE_TEXT,
     error_words,
+    function_name,
     inputs,
     kept,
     next_best,
     refusals,
 )
 from tierflow.runtime.cuts import Cuts
-from tierflow.runtime.packing import packed, ratios
+from tierflow.runtime.packing import packed, ratios, wrapped
 from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import made_ready
@@ -111,7 +112,7 @@ class Guide:
         values = (*args, *kwargs.values())
         if policy.stay is not None:
             self._await(work, [value for value in values if isinstance(value, ray.ObjectRef)])
-        given = inputs(values, self.placing.caller, self._where)
+        given = inputs(values, self.placing.caller, self._where, lambda value: _packs(value, work, policy))
         if policy.accuracy is not None and ready.rivals is not work.variants:
             ready.refused, ready.rivals = refusals(work, tuple(self._members.values()), self.nodes), work.variants
         awaits = any(isinstance(value, ray.ObjectRef) and self.placing.awaits(value.binary()) for value in values)
@@ -132,7 +133,7 @@ class Guide:
             stride = ready.stride * 2 if began - ready.last < FAST else ready.stride // 2
             ready.stride, ready.last = min(max(stride, STRIDES[0]), STRIDES[1]), began
             ready.skip, ready.node, ready.reach, ready.alike = ready.stride - 1, choice.node, reach, alike
-        ref, told = self._started(start, choice, args, kwargs)
+        ref, told = self._started(start, doer, choice, args, kwargs)
         stands_for = ready.skip + 1 if brief else 1
         flight = self.placing.begin(ref.binary(), work.request.name, call, choice, stands_for, began, tells=tells)
         ready.made = self.placing.known(flight.key)
@@ -140,18 +141,21 @@ class Guide:
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
 
-    def _started(self, start: Any, choice: Choice, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _started(self, start: Any, work: Work, choice: Choice, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submit it, with what has to come from another node packed if that was chosen too."""
         if choice.codec == RAW.name:
             return start(*args, **kwargs)
-        sent = [self._sent(value, choice) for value in (*args, *kwargs.values())]
+        sent = [self._sent(value, work, choice) for value in (*args, *kwargs.values())]
         return start(*sent[: len(args)], **dict(zip(kwargs, sent[len(args) :], strict=True)))
 
-    def _sent(self, value: Any, choice: Choice) -> Any:
-        place = self.placing.known(value.binary()) if isinstance(value, ray.ObjectRef) else None
-        if place is None or place.at == choice.node or not any(codec.name == choice.codec for codec in place.packs):
+    def _sent(self, value: Any, work: Work, choice: Choice) -> Any:
+        stored = isinstance(value, ray.ObjectRef)
+        place = self.placing.known(value.binary()) if stored else None
+        at = place.at if place else self.placing.caller
+        packs = place.packs if place else () if stored else _packs(value, work, choice.ranking.policy)
+        if at == choice.node or not any(codec.name == choice.codec for codec in packs):
             return value
-        return packed(value, choice.packing, place.at)
+        return packed(value, choice.packing, at) if stored else wrapped(value, choice.codec)
 
     def _submitted(
         self,
@@ -211,7 +215,8 @@ class Guide:
 
     def keeps(self, ref: Any, value: Any) -> None:
         """Take note that a value was put on this node."""
-        self.placing.place(ref.binary(), self.placing.caller, weight(value), ratios(value, None))
+        loss = self._program().over(self._sharing.policy).lossy
+        self.placing.place(ref.binary(), self.placing.caller, weight(value), ratios(value, "put", loss))
 
     @property
     def nodes(self) -> Iterable[str]:
@@ -314,6 +319,11 @@ def _key(of: Any) -> bytes:
     """What an actor or the result of a call is known by."""
     key: bytes = of._actor_id.binary() if isinstance(of, ray.actor.ActorHandle) else of.binary()
     return key
+
+
+def _packs(value: Any, work: Work, policy: Policy) -> tuple[Codec, ...]:
+    """What makes an argument of a work smaller; it is taken to be like the last one of its type and size."""
+    return ratios(value, function_name(work), policy.lossy)
 
 
 def _is_small(value: Any) -> bool:

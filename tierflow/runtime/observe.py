@@ -15,6 +15,8 @@ from tierflow.runtime.weight import weight
 
 __all__ = ["Observation", "observed"]
 
+LOSSY = 1.0
+"""All codecs are told of: which may be used is for the caller to say."""
 Observation = tuple[str, float, int, int, bool, tuple[Codec, ...]]
 """Ray's id of the node, seconds in the function, bytes of result and arguments, whether it was its first call in this
 process, and what would make the result smaller.
@@ -31,7 +33,7 @@ def observed(function: Any, call: Callable[[], Any], given: Iterable[Any]) -> tu
     began = perf_counter()
     result = call()
     seconds = perf_counter() - began
-    return result, (_node(), seconds, weight(result), size, first, ratios(result, function))
+    return result, (_node(), seconds, weight(result), size, first, ratios(result, function, LOSSY))
 
 
 @functools.cache

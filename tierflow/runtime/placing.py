@@ -162,7 +162,7 @@ class Placing:
         Raises:
             NoPlacement: no node can keep what the policy asks.
         """
-        packs = max(inputs, key=lambda item: item.size).packs if inputs else ()
+        packs = () if self._cut or not inputs else max(inputs, key=lambda item: item.size).packs
         call = Call(variants, self.caller, inputs, request.resources.get("CPU", 0.0), trips=TRIPS, codecs=(RAW, *packs))
         with self._lock:
             conditions = self._conditions.without(()) if whole else self._conditions
@@ -229,7 +229,9 @@ class Placing:
             if seen is None or seen.node not in self._conditions.fixed.nodes:
                 return
             at = self.caller if seen.result <= INLINE else seen.node
-            _keep(self._places, flight.key, Input(at, seen.result, packs=seen.packs))
+            loss = flight.choice.ranking.policy.lossy
+            packs = tuple(codec for codec in seen.packs if codec.loss <= loss)
+            _keep(self._places, flight.key, Input(at, seen.result, packs=packs))
             if flight.tells and not seen.first and now - self._told.get(node, -OWN) >= TELL_EVERY:
                 self._told[node] = now
                 self._explain(flight, seen, now)
@@ -265,9 +267,12 @@ class Placing:
         _keep(self._places, key, Input(node, float(size), stored=True, packs=packs))
 
     def packing(self, key: bytes) -> Codec:
-        """The codec with which an object is here soonest; `RAW` where it is here, or none helps."""
+        """The codec with which an object is here soonest; `RAW` where it is here, none helps, or somebody is cut off.
+
+        What packs is handed out by the head, which may be the one that is cut off.
+        """
         item = self._places.get(key)
-        if item is None or not item.packs or item.at == self.caller:
+        if item is None or not item.packs or item.at == self.caller or self._cut:
             return RAW
         conditions = self._conditions
         here, there = conditions.fixed.nodes[self.caller], conditions.fixed.nodes[item.at]

@@ -6,6 +6,7 @@ from tierflow.runtime.work import Placement
 from tierflow.sdk.actor import Actor, actor
 from tierflow.sdk.fabric import explain, get, init, nodes, placement, put, traffic, wait
 from tierflow.sdk.inbox import Inbox
+from tierflow.sdk.multicast import multicast
 from tierflow.sdk.outbox import Outbox
 from tierflow.sdk.task import Task, task
 from tierflow.sdk.versions import Followed, follow, publish
@@ -22,6 +23,7 @@ __all__ = [
     "follow",
     "get",
     "init",
+    "multicast",
     "nodes",
     "placement",
     "publish",

@@ -213,6 +213,7 @@ def task(
     stay: Stay | None = None,
     order: str | tuple[str, ...] | list[str] | None = None,
     accuracy: float | None = None,
+    lossy: float | None = None,
     margin: float | None = None,
     on_cut: OnCut | None = None,
     name: str | None = None,
@@ -232,7 +233,9 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             bytes, or a weight for each), `order` (tiers, the best first), and what one call must keep: `deadline`
             ("50 ms"), `max_bytes` ("1 MB"), `budget` (dollars), `energy` ("2 J"), `stay` ("device" or "site": what
             its inputs may not leave), `accuracy` (the least share that a variant may have; without it only the
-            function itself runs), `margin` (standard deviations to stay clear of those bounds). `on_cut` says what
+            function itself runs), `margin` (standard deviations to stay clear of those bounds). `lossy` (.01, say)
+            allows the numbers in its arguments and result to be off by this share of the largest magnitude in their
+            tensor or array, where that makes fewer bytes cross a slow link. `on_cut` says what
             becomes of a call where all nodes that it may run on are cut off: "fail" (`Cut`, at once: the default),
             "queue" (the call waits for one of them, `deadline` at the most), "local" (it runs on any node in reach).
             What is not said here or with `.options()` is as `init` and the cluster file say. `name` is shown in the

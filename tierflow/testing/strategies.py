@@ -72,6 +72,7 @@ def policy_specs(tiers: tuple[str, ...] = ("device", "edge", "cloud")) -> st.Sea
         order=st.none() | orders,
         accuracy=st.none() | st.floats(0.0, 1.0),
         margin=st.none() | st.floats(0.0, 3.0),
+        lossy=st.none() | st.floats(0.0, 1.0),
     )
 
 

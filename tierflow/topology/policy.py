@@ -44,7 +44,8 @@ class PolicySpec(BaseModel):
     `minimise` is pairs of metric and weight (in the file one metric, or a mapping), `deadline` is in seconds,
     `max_bytes` in bytes, `budget` in dollars and `energy` in joules, each for one call. `stay` forbids inputs to leave
     their device or site, `order` names tiers, the best first, `accuracy` is the least share of a variant, `margin` a
-    number of standard deviations, `on_cut` what becomes of calls to nodes that are cut off. What is None is not said.
+    number of standard deviations, `lossy` by how much numbers may be off on a slow link, `on_cut` what becomes of calls
+    to nodes that are cut off. What is None is not said.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -58,6 +59,7 @@ class PolicySpec(BaseModel):
     order: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = None
     accuracy: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     margin: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] | None = None
+    lossy: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     on_cut: OnCut | None = None
 
     @property

@@ -76,11 +76,7 @@ def unpack(packed: Packed, most: int = MOST) -> Payload:
     payload = packed.payload(pa.py_buffer(b""))
     if not codec.takes(payload) or min(packed.shape, default=0) < 0:
         raise damaged(f"{packed.codec} carries no {packed.kind} of {packed.dtype} in the shape {packed.shape}")
-    if (
-        packed.kind in ("tensor", "array")
-        and not codec.lossless
-        and packed.elements * _WIDTH[packed.dtype] != packed.size
-    ):
+    if packed.kind in ("tensor", "array") and codec.loss and packed.elements * _WIDTH[packed.dtype] != packed.size:
         raise damaged(f"{packed.elements} elements of {packed.dtype} do not take {packed.size} bytes")
     try:
         data = codec.unpack(packed)

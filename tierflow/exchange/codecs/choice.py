@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -38,47 +38,64 @@ RATES = {
 """Bytes per second of each on a node of speed 1: measured on tables of sensor data, weights and activations."""
 
 
-def sample(payload: Payload) -> Payload:
+def sample(payload: Payload, blocks: int = BLOCKS) -> Payload:
     """A payload of the same kind and type with a small part of the rows or elements, from all over it."""
-    if payload.size <= 2 * BLOCKS * BLOCK:
+    if payload.size <= 2 * blocks * BLOCK:
         return payload
     if payload.kind in ("tensor", "array"):
-        return _of_tensor(payload)
+        return _of_tensor(payload, blocks)
     value = tables.read(payload.data, single=payload.kind == "batch", whole=False)
     rows = max(value.num_rows * BLOCK // payload.size, 1)
-    starts = np.linspace(0, max(value.num_rows - rows, 0), BLOCKS).astype(int)
+    starts = np.linspace(0, max(value.num_rows - rows, 0), blocks).astype(int)
     table = pa.concat_tables([pa.table(value.slice(int(start), rows)) for start in dict.fromkeys(starts.tolist())])
     return Payload("table", "arrow", table.shape, tables.write(table))
 
 
-def _of_tensor(payload: Payload) -> Payload:
+def _of_tensor(payload: Payload, blocks: int) -> Payload:
     width = max(payload.size // max(int(np.prod(payload.shape)), 1), 1)
     octets = np.frombuffer(payload.data, np.uint8)
     last = (payload.size - BLOCK) // width
-    starts = np.linspace(0, last, BLOCKS).astype(int) * width
+    starts = np.linspace(0, last, blocks).astype(int) * width
     taken = np.concatenate([octets[start : start + BLOCK - BLOCK % width] for start in starts])
     return Payload(payload.kind, payload.dtype, (len(taken) // width,), pa.py_buffer(taken))
 
 
-def ratios(payload: Payload, codecs: Iterable[Packer]) -> tuple[Codec, ...]:
-    """What these codecs make of a payload, each tried on a sample: those that save anything worth having.
+def ratios(payloads: Sequence[Payload], codecs: Iterable[Packer], whole: float = 0.0) -> tuple[Codec, ...]:
+    """What these codecs make of payloads, each tried on a sample: those that save anything worth having.
 
-    A codec that another beats in ratio and both rates is left out. Ratios are rounded, so that like data is alike.
+    A codec that another beats in ratio and both rates, at no more loss, is left out. Ratios are rounded, so that like
+    data is alike.
+
+    Args:
+        payloads: the parts of one value; the largest are looked at and stand for the others.
+        codecs: those to try.
+        whole: bytes of the value, if it has others than these payloads.
     """
-    part, found = sample(payload), list[Codec]()
+    known = sum(payload.size for payload in payloads)
+    largest = sorted(payloads, key=lambda payload: -payload.size)[:BLOCKS]
+    parts = [(payload.size, sample(payload, max(BLOCKS // len(largest), 1))) for payload in largest if payload.size]
+    looked, found = sum(size for size, _ in parts), list[Codec]()
     for codec in codecs:
-        known = RATES.get(codec.name)
-        if known is None or not codec.takes(part) or not part.size:
+        rates = RATES.get(codec.name)
+        if rates is None or not looked:
             continue
-        try:
-            ratio = round(codec.pack(part).weight / part.size, 2)
-        except PayloadError:
-            continue
+        saved = sum(size * (1.0 - _ratio(codec, part)) for size, part in parts) / looked
+        ratio = round(1.0 - saved * known / max(known, whole), 2)
         if ratio <= WORTH:
-            found.append(replace(known, ratio=max(ratio, 0.01)))
+            found.append(replace(rates, ratio=max(ratio, 0.01), loss=codec.loss))
     return tuple(codec for codec in found if not any(_beats(other, codec) for other in found))
+
+
+def _ratio(codec: Packer, part: Payload) -> float:
+    """Of a sample; 1 where the codec does not carry it."""
+    if not codec.takes(part):
+        return 1.0
+    try:
+        return min(codec.pack(part).weight / part.size, 1.0)
+    except PayloadError:
+        return 1.0
 
 
 def _beats(one: Codec, other: Codec) -> bool:
     better = one.ratio <= other.ratio and one.encode >= other.encode and one.decode >= other.decode
-    return better and one.name != other.name
+    return better and one.loss <= other.loss and one.name != other.name

@@ -28,7 +28,7 @@ class Columns:
     Rows and values come back as they were; a table comes back in one chunk.
     """
 
-    name, lossless = "columns", True
+    name, loss = "columns", 0.0
 
     def takes(self, payload: Payload) -> bool:
         """See `Codec`."""

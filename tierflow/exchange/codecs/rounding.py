@@ -18,6 +18,8 @@ __all__ = ["FLOATS", "Floats", "Rounded", "Scaled", "floats"]
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 FLOATS = {"float32": np.float32, "float64": np.float64}
+_UP = 1.001
+"""What rounding to the payload's own type may add to a loss, and more."""
 
 
 def floats(payload: Payload, codec: str) -> Floats:
@@ -39,11 +41,9 @@ def _is_float(payload: Payload) -> bool:
 class Rounded:
     """Each element as a float of 16 bits, rounded to the nearest: ``fp16`` (IEEE 754) or ``bf16``."""
 
-    lossless = False
-
     def __init__(self, name: str) -> None:
         self.name = name
-        self._round, self._widen = _ROUND[name]
+        self._round, self._widen, self.loss = _ROUND[name]
 
     def takes(self, payload: Payload) -> bool:
         """See `Codec`."""
@@ -90,9 +90,9 @@ def _from_brain(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
     return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
-_ROUND: dict[str, tuple[Callable[[Floats], npt.NDArray[np.uint16]], Callable[..., npt.NDArray[np.float32]]]] = {
-    "fp16": (_to_half, _from_half),
-    "bf16": (_to_brain, _from_brain),
+_ROUND: dict[str, tuple[Callable[[Floats], npt.NDArray[np.uint16]], Callable[..., npt.NDArray[np.float32]], float]] = {
+    "fp16": (_to_half, _from_half, _UP * 2.0**-11),
+    "bf16": (_to_brain, _from_brain, _UP * 2.0**-8),
 }
 
 
@@ -103,11 +103,10 @@ class Scaled:
     Source: Jacob et al., Quantization and Training of Neural Networks (CVPR 2018), symmetric, per channel.
     """
 
-    lossless = False
-
     def __init__(self, bits: int) -> None:
         self.name = f"int{bits}"
         self._bits, self._most = bits, (1 << (bits - 1)) - 1
+        self.loss = _UP / (2 * self._most)
 
     def takes(self, payload: Payload) -> bool:
         """See `Codec`."""

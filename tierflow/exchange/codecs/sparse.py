@@ -20,7 +20,7 @@ class Largest:
     Source: Stich et al., Sparsified SGD with Memory (NeurIPS 2018): see `Leftover`.
     """
 
-    lossless = False
+    loss = 1.0
 
     def __init__(self, share: float) -> None:
         self.name = f"top-{share:g}"

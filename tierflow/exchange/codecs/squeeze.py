@@ -52,7 +52,7 @@ def unplanes(data: pa.Buffer, width: int) -> pa.Buffer:
 class Raw:
     """No packing."""
 
-    name, lossless = "raw", True
+    name, loss = "raw", 0.0
 
     def takes(self, payload: Payload) -> bool:
         """See `Codec`."""
@@ -73,7 +73,7 @@ class Raw:
 class Squeezed:
     """All bytes through LZ4 (a frame) or Zstandard (RFC 8878)."""
 
-    lossless = True
+    loss = 0.0
 
     def __init__(self, algorithm: str, level: int | None = None) -> None:
         self._algorithm, self._level = algorithm, level
@@ -96,7 +96,7 @@ class Squeezed:
 class Shuffled:
     """A tensor's bytes in planes, through Zstandard."""
 
-    name, lossless = "shuffle", True
+    name, loss = "shuffle", 0.0
 
     def takes(self, payload: Payload) -> bool:
         """See `Codec`."""
