@@ -21,22 +21,23 @@ import ray
 
 import tierflow
 from benchmarks.driven import answer, join, tell
-from benchmarks.transfer_data import KINDS, make
+from benchmarks.transfer_data import KINDS, LOSSY, make
 from tierflow.rig import LinkControl
 from tierflow.topology import NODE
 
 EDGE, UPLINK, BACK = "gw-1", "plant-1<->region-1", "plant-1->region-1"
 RATES = {"1 Mbit/s": 125_000.0, "10 Mbit/s": 1.25e6, "100 Mbit/s": 12.5e6}
-SECONDS = 3.0
+SECONDS = 2.0
 """About how long a value's bytes take as they are."""
 Side = Callable[[str, int, int], Callable[[], Any]]
 
 ours = tierflow.task(node=EDGE, num_cpus=0)(make)
+lossy = ours.options(lossy=LOSSY)
 plain = ray.remote(num_cpus=0, label_selector={NODE: EDGE})(make)
 
 
 def by_tierflow(kind: str, size: int, seed: int) -> Callable[[], Any]:
-    ref = ours.remote(kind, size, seed)
+    ref = (lossy if kind.endswith("lossy") else ours).remote(kind, size, seed)
     ray.wait([ref], fetch_local=False)
     return lambda: tierflow.get(ref)
 

@@ -22,9 +22,11 @@ from benchmarks.transfer_data import make
 
 
 def as_table(value: Any) -> pa.Table:
-    """A table as it is; the elements of an array or tensor as its one column."""
+    """A table as it is; the elements of an array, a tensor or the tensors of a state dict as its one column."""
     if isinstance(value, pa.Table):
         return value
+    if isinstance(value, dict):
+        value = np.concatenate([np.asarray(tensor).reshape(-1) for tensor in value.values()])
     return pa.table({"values": np.asarray(value).reshape(-1)})
 
 

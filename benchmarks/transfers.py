@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.driven import ROOT, Running, demo, running
 from benchmarks.measure import interval
 from benchmarks.result import Figure, Result, commit, machine, today
+from benchmarks.transfer_data import LOSSY
 from benchmarks.transfer_driver import EDGE, RATES, SECONDS
 from tierflow.runtime import launch
 
@@ -21,7 +22,8 @@ __all__ = ["run"]
 SIDES = ("tierflow", "plain Ray", "Arrow Flight", "pickle")
 PORT = 8815
 FASTER, NO_SLOWER = 2.0, 0.98
-NOISE = "noise"
+COMPRESSIBLE = ("sensor readings", "activations, lossy", "weights, lossy")
+"""What becomes half as many bytes or fewer."""
 
 
 def run(*, quick: bool) -> Result:
@@ -61,8 +63,8 @@ def result(rows: Sequence[Sequence[Any]], repeats: int, share: float) -> Result:
         for side in SIDES[1:]:
             ratio = interval(np.divide(took[side], took["tierflow"]).tolist())
             figures.append(Figure.of(f"{kind}, {rate}: rate of tierflow over {side}", ratio, "x"))
-            if side == "plain Ray" and rate != "100 Mbit/s":
-                met &= ratio.value >= (NO_SLOWER if kind == NOISE else FASTER)
+            if side == "plain Ray":
+                met &= ratio.value >= (FASTER if kind in COMPRESSIBLE and rate != "100 Mbit/s" else NO_SLOWER)
         for side in SIDES:
             figures.append(Figure.of(f"{kind}, {rate}: seconds, {side}", interval(took[side]), "s"))
             figures.append(Figure.of(f"{kind}, {rate}: crossed the uplink, {side}", interval(crossed[side]), "bytes"))
@@ -77,10 +79,12 @@ def result(rows: Sequence[Sequence[Any]], repeats: int, share: float) -> Result:
         seeds=tuple(range(repeats)),
         baseline="plain Ray (the same task by ray.remote, ray.get); Arrow Flight; pickle over TCP",
         figures=tuple(figures),
-        bar=f">= {FASTER:g}x plain Ray on what can be made smaller, >= {NO_SLOWER}x on what cannot",
+        bar=f">= {FASTER:g}x plain Ray at 1 and 10 Mbit/s on {', '.join(COMPRESSIBLE)}; >= {NO_SLOWER}x on all else",
         met=met,
         notes=(
             f"A value takes about {SECONDS:g} s as it is; sides fetch in turn what is ready.",
+            f"Lossy: no number is off by more than {LOSSY:.0%} of the largest in its tensor. All else comes bit by bit.",
+            "There are 1.6 MB of photographs, as pixels: at 100 Mbit/s they take .13 s.",
             "The first two fetches of each kind are not counted: after them the fabric knows what they are like.",
             "Bytes are those at the interface, with headers and whatever else crossed meanwhile.",
             "Flight sends tensors and arrays as one column, and gives no tensor.",

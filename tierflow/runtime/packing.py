@@ -20,7 +20,7 @@ from tierflow.topology import NODE
 
 __all__ = ["ENOUGH", "packed", "ratios", "wrapped"]
 
-ENOUGH = 1 << 18
+ENOUGH = 1 << 17
 """Bytes from which on it is looked at how well a value can be packed."""
 AGAIN = 10.0
 """Seconds after which what was made in one way is looked at again: one value is like the other."""
