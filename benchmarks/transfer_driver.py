@@ -29,6 +29,8 @@ EDGE, UPLINK, BACK = "gw-1", "plant-1<->region-1", "plant-1->region-1"
 RATES = {"1 Mbit/s": 125_000.0, "10 Mbit/s": 1.25e6, "100 Mbit/s": 12.5e6}
 SECONDS = 2.0
 """About how long a value's bytes take as they are."""
+LEARNING = 2
+"""Fetches of each kind that are not counted."""
 Side = Callable[[str, int, int], Callable[[], Any]]
 
 ours = tierflow.task(node=EDGE, num_cpus=0)(make)
@@ -82,7 +84,7 @@ def main(rates: list[str], repeats: int, host: str, port: int) -> None:
         control.set(UPLINK, rate=RATES[name], delay=0.01)
         size = int(RATES[name] * SECONDS)
         for kind in KINDS:
-            for turn in range(-2, repeats):
+            for turn in range(LEARNING + repeats):
                 order = list(sides(host, port).items())
                 for side, fetching in order if turn % 2 else reversed(order):
                     fetch = fetching(kind, size, turn)
@@ -90,9 +92,9 @@ def main(rates: list[str], repeats: int, host: str, port: int) -> None:
                     fetch()
                     seconds = time.perf_counter() - began
                     crossed = tierflow.traffic()[BACK] - before
-                    if turn >= 0:
+                    if turn >= LEARNING:
                         rows.append([name, kind, side, seconds, crossed])
-                tell(f"{name}, {kind}: {turn + 1} of {repeats}")
+                tell(f"{name}, {kind}: {turn + 1} of {LEARNING + repeats}")
     answer(rows)
 
 

@@ -14,7 +14,7 @@ from benchmarks.driven import ROOT, Running, demo, running
 from benchmarks.measure import interval
 from benchmarks.result import Figure, Result, commit, machine, today
 from benchmarks.transfer_data import LOSSY
-from benchmarks.transfer_driver import EDGE, RATES, SECONDS
+from benchmarks.transfer_driver import EDGE, LEARNING, RATES, SECONDS
 from tierflow.runtime import launch
 
 __all__ = ["run"]
@@ -76,7 +76,7 @@ def result(rows: Sequence[Sequence[Any]], repeats: int, share: float) -> Result:
         machine=machine(),
         date=today(),
         repeats=repeats,
-        seeds=tuple(range(repeats)),
+        seeds=tuple(range(LEARNING, LEARNING + repeats)),
         baseline="plain Ray (the same task by ray.remote, ray.get); Arrow Flight; pickle over TCP",
         figures=tuple(figures),
         bar=f">= {FASTER:g}x plain Ray at 1 and 10 Mbit/s on {', '.join(COMPRESSIBLE)}; >= {NO_SLOWER}x on all else",
@@ -85,7 +85,7 @@ def result(rows: Sequence[Sequence[Any]], repeats: int, share: float) -> Result:
             f"A value takes about {SECONDS:g} s as it is; sides fetch in turn what is ready.",
             f"Lossy: no number is off by more than {LOSSY:.0%} of the largest in its tensor. All else comes exactly.",
             "There are 1.6 MB of photographs, as pixels: at 100 Mbit/s they take .13 s.",
-            "The first two fetches of each kind are not counted: after them the fabric knows what they are like.",
+            f"The first {LEARNING} fetches of each kind are not counted: after them the fabric knows what they are like.",
             "Bytes are those at the interface, with headers and whatever else crossed meanwhile.",
             "Flight sends tensors and arrays as one column, and gives no tensor.",
             f"The process that carries the packets took {share:.2f} of a core.",
