@@ -85,7 +85,7 @@ def result(rows: Sequence[Sequence[Any]], repeats: int, share: float) -> Result:
             f"A value takes about {SECONDS:g} s as it is; sides fetch in turn what is ready.",
             f"Lossy: no number is off by more than {LOSSY:.0%} of the largest in its tensor. All else comes exactly.",
             "There are 1.6 MB of photographs, as pixels: at 100 Mbit/s they take .13 s.",
-            f"The first {LEARNING} fetches of each kind are not counted: after them the fabric knows what they are like.",
+            f"The first {LEARNING} fetches of each kind are not counted: by them the fabric learns what it is like.",
             "Bytes are those at the interface, with headers and whatever else crossed meanwhile.",
             "Flight sends tensors and arrays as one column, and gives no tensor.",
             f"The process that carries the packets took {share:.2f} of a core.",
