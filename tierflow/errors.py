@@ -8,8 +8,10 @@ Each carries its data as attributes and pickles, because Ray sends errors betwee
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = [
+    "ClientRefused",
     "ClusterFileError",
     "Cut",
     "FabricError",
@@ -21,6 +23,7 @@ __all__ = [
     "PayloadError",
     "ProfileError",
     "Refusal",
+    "RefusedAs",
     "RigError",
     "StoreError",
     "TierflowError",
@@ -213,6 +216,27 @@ class StoreError(TierflowError):
     def __init__(self, problem: str, mend: str) -> None:
         super().__init__(problem, mend)
         self.problem, self.mend = problem, mend
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.mend}"
+
+
+RefusedAs = Literal[
+    "malformed", "unknown", "forbidden", "missing", "conflict", "large", "often", "busy", "kind", "range", "slow"
+]
+"""What is wrong with a request at a gateway: its form, who asks, what he may, that there is no such thing, what is
+there already, its size, how often he asks, how much is going on, its media type, the asked part, or its slowness."""
+
+
+class ClientRefused(TierflowError):
+    """What a gateway says to a client that it refuses; `after` is in how many seconds to try again, where that helps.
+
+    `offset` is how many bytes of an upload are there, where the client asked to go on at another place.
+    """
+
+    def __init__(self, kind: RefusedAs, problem: str, mend: str, after: float = 0.0, offset: int | None = None) -> None:
+        super().__init__(kind, problem, mend, after, offset)
+        self.kind, self.problem, self.mend, self.after, self.offset = kind, problem, mend, after, offset
 
     def __str__(self) -> str:
         return f"{self.problem}; {self.mend}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tierflow.cli import certs, check, explain, fabric, job, rig, run, token
+from tierflow.cli import certs, check, explain, fabric, gateway, job, rig, run, token
 from tierflow.cli.screen import reports_errors
 
 __all__ = ["app", "main"]
@@ -28,6 +28,7 @@ app.command("run", context_settings={"allow_interspersed_args": True})(run.run)
 app.add_typer(rig.app, name="rig")
 app.add_typer(token.app, name="token")
 app.add_typer(certs.app, name="certs")
+app.add_typer(gateway.app, name="gateway")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ import psutil
 
 from tierflow.errors import FabricError
 from tierflow.rig import LinkControl, Rig, sweep
+from tierflow.runtime import gateway
 from tierflow.runtime.door import DOOR_PORT
 from tierflow.runtime.grants import Grants
 from tierflow.runtime.hosts import Host, LocalHost, local_hosts
@@ -179,6 +180,9 @@ def _start(spec: ClusterSpec, draft: FabricRecord, port: int, deadline: float, p
     if rig is not None:
         rig.forward({port: (head.name, port)})
     _trust(spec, state, starts.values())
+    for node in spec.nodes:
+        if node.gateway is not None and node.name in starts:
+            gateway.open_at(node_folder(state, node.name), node.gateway, starts[node.name].address)
 
     for batch in ([head], [start for start in starts.values() if start is not head]):
         for start in batch:

@@ -23,6 +23,7 @@ import psutil
 
 from tierflow.errors import FabricError
 from tierflow.runtime.answering import answers
+from tierflow.runtime.attending import attend
 from tierflow.runtime.heartbeat import Heartbeat, heartbeat
 from tierflow.runtime.node import NodeStart
 from tierflow.runtime.residents import ISLAND_FILE, has_residents
@@ -90,6 +91,7 @@ class Supervisor:
                 tune()
         if not is_tuned():
             log.warning("after a cut it may be half a minute until calls go through; to mend that: %s", ADVICE)
+        attend(self.environment, self.stopping)
         delays = backoff()
         # A node with residents has been a member: it starts after a loss of power, perhaps in a cut, and is to wait.
         first = first_must_succeed and not has_residents(Path(self.environment[NODE_FOLDER]))

@@ -15,7 +15,7 @@ from tierflow.topology.graph import Topology
 from tierflow.topology.link import Link, LinkSpec, Radio, ReverseSpec
 from tierflow.topology.load import load, parse
 from tierflow.topology.member import Member
-from tierflow.topology.node import NODE, SITE, TIER, NodeSpec, PowerSpec
+from tierflow.topology.node import NODE, SITE, TIER, GatewaySpec, NodeSpec, PowerSpec
 from tierflow.topology.policy import METRICS, Metric, OnCut, PolicySpec, Stay
 from tierflow.topology.spec import ClusterSpec
 
@@ -26,6 +26,7 @@ __all__ = [
     "TIER",
     "ClusterSpec",
     "Description",
+    "GatewaySpec",
     "Link",
     "LinkSpec",
     "Member",

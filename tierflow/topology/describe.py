@@ -142,7 +142,17 @@ def _warnings(spec: ClusterSpec, topology: Topology, cores: float | None) -> Ite
             yield f"no path of links joins '{first}' and '{node.name}', so nothing is known of what lies between them"
         if node.battery is not None and node.power is None:
             yield f"node '{node.name}' has a battery but no 'power', so nothing is known of how long it lasts"
+        yield from _gateway_warnings(spec, node)
     yield from _rig_warnings(spec, cores) if spec.hosts == "rig" else _quota_warnings(spec)
+
+
+def _gateway_warnings(spec: ClusterSpec, node: NodeSpec) -> Iterator[str]:
+    if node.gateway is None:
+        return
+    if not node.gateway.is_local and not spec.encrypted:
+        yield f"the gateway of '{node.name}' is open to the network without TLS: tokens cross it as they are"
+    if spec.hosts == "machines" and node is not spec.head:
+        yield f"the gateway of '{node.name}' is not opened from here: run 'tierflow gateway open' on that machine"
 
 
 def _quota_warnings(spec: ClusterSpec) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tierflow.topology.quantities import Bytes, Joules, Name, PricePerSecond, Watts
 
-__all__ = ["NODE", "SITE", "TIER", "NodeSpec", "PowerSpec"]
+__all__ = ["NODE", "SITE", "TIER", "GatewaySpec", "NodeSpec", "PowerSpec"]
 
 TIER = "tierflow.io/tier"
 """The label whose value is the node's tier."""
@@ -27,6 +27,27 @@ class PowerSpec(BaseModel):
     busy: Watts
 
 
+class GatewaySpec(BaseModel):
+    """A door on a node for devices that cannot run Ray.
+
+    `outboxes` are those that clients may put into, `versions` what they may receive. `listen` is an address of the
+    node; "node" is the one that other nodes reach it at. `http` and `flight` are ports.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    outboxes: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    versions: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    listen: Annotated[str, Field(pattern=r"^(node|[0-9a-fA-F.:]{2,45})$")] = "127.0.0.1"
+    http: Annotated[int, Field(ge=1, le=65535)] = 8470
+    flight: Annotated[int, Field(ge=1, le=65535)] = 8471
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only programs of the node itself reach it."""
+        return self.listen == "::1" or self.listen.startswith("127.")
+
+
 class NodeSpec(BaseModel):
     """One node: where it stands, what it offers to Ray, how fast it is and what it costs.
 
@@ -34,6 +55,7 @@ class NodeSpec(BaseModel):
     this machine's cores the node may use on the rig; `speed` is its speed relative to a node of speed 1; `memory` is
     in bytes, `price` in dollars per second, `battery` in joules. `address` is where a real machine is reached. `head`
     marks the node of the last tier that keeps the cluster's state; without a mark it is the first of that tier.
+    `gateway` lets devices in that cannot run Ray.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -51,6 +73,7 @@ class NodeSpec(BaseModel):
     battery: Joules | None = None
     address: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$")] | None = None
     head: bool = False
+    gateway: GatewaySpec | None = None
 
     @property
     def pace(self) -> float:

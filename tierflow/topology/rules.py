@@ -134,6 +134,22 @@ def _addresses_fit(parts: Parts) -> Iterator[Fault]:
         seen[node.address] = node.name
 
 
+def _gateways_fit(parts: Parts) -> Iterator[Fault]:
+    for index, node in enumerate(parts.nodes):
+        gateway = node.gateway
+        if gateway is None:
+            continue
+        loc = ("nodes", index, "gateway")
+        if gateway.http == gateway.flight:
+            problem = f"the gateway of node '{node.name}' has one port, {gateway.http}, for HTTP and Flight"
+            yield Fault(loc, problem, "give each its own")
+        if not gateway.outboxes and not gateway.versions:
+            problem = f"the gateway of node '{node.name}' neither takes nor gives anything"
+            yield Fault(loc, problem, "list 'outboxes' or 'versions'")
+        for name in (name for names in (gateway.outboxes, gateway.versions) for _, name in _repeated(names)):
+            yield Fault(loc, f"the gateway of node '{node.name}' lists '{name}' twice", "remove one")
+
+
 def _head_is_reached(parts: Parts) -> Iterator[Fault]:
     if parts.hosts != "machines":
         return
@@ -241,6 +257,7 @@ _RULES = (
     _cloud_sites_are_apart,
     _one_head,
     _values_fit,
+    _gateways_fit,
     _head_is_reached,
     _links_lead_somewhere,
     _all_reach_all,

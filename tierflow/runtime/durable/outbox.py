@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,10 @@ WINDOW = 4096
 SPARE = 64
 """Where a drop has to look at all records, it makes room for one part in so many of the limit."""
 
+REMEMBERED, FORGET = 65_536, 256
+"""Names of records of which it is known that they were put, the latest; and how many more before some are forgotten."""
+
+NAMES = Table("names", ("name", "content", "seq"))
 RECORDS = Table("records", ("birth", "key", "priority", "at", "size", "sealed", "mark", "value"))
 _HEAD = "id, birth, key, priority, at, size, sealed"
 # Of a key an urgent record lifts those before it, so that the key's order is kept.
@@ -119,22 +124,30 @@ class OutboxStore:
                 confirm, the record may be there nevertheless.)
             StoreError: the store cannot be used.
         """
-        size = len(value) + len(key.encode()) + OVERHEAD
+        return self._with_disk(value, key, lambda db: self._keep(db, value, key, priority))
 
-        def keep(db: sqlite3.Connection) -> int:
-            facts = self._with_room(db, about.read(db), size, priority)
-            seq = facts.last + 1
-            seal = self._seal(facts.key, facts.birth)
-            stored = value if seal is None else seal.seal(value, seq, key, priority)
-            head = (seq, facts.birth, key, priority, time.time_ns(), size, facts.key)
-            RECORDS.insert(db, [(*head, RECORDS.digest(head), stored)])
-            about.write(db, replace(facts, last=seq, records=facts.records + 1, size=facts.size + size))
-            return seq
+    def put_once(self, value: bytes, name: str, priority: int) -> tuple[int, bool] | None:
+        """Keep a record under a name that is its key too, once: its number, and whether it was put before.
 
-        try:
-            return self._database.run(keep)
-        except DiskFull as error:
-            raise OutboxFull(self.name, size, self._held(), 0, str(error)) from error
+        The name is noted in the transaction that keeps the record. None where it was put with another value. The
+        latest `REMEMBERED` names are known.
+
+        Raises:
+            OutboxFull, StoreError: as `put`.
+        """
+        content = hashlib.blake2b(value, digest_size=32).digest()
+        number = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) >> 1
+
+        def keep(db: sqlite3.Connection) -> tuple[int, bool] | None:
+            for _, known, before, seq in NAMES.select(db, "WHERE id = ?", (number,)):
+                return (seq, True) if (known, before) == (name, content) else None
+            seq = self._keep(db, value, name, priority)
+            NAMES.insert(db, [(number, name, content, seq)])
+            if seq % FORGET == 0:
+                db.execute(f"DELETE FROM {NAMES.name} WHERE seq <= ?", (seq - REMEMBERED,))
+            return seq, False
+
+        return self._with_disk(value, name, keep)
 
     def plan(self) -> Plan:
         """What is to go next: all of the oldest birth first. Raises `StoreError`."""
@@ -208,6 +221,23 @@ class OutboxStore:
         """Close it."""
         self._database.close()
 
+    def _keep(self, db: sqlite3.Connection, value: bytes, key: str, priority: int) -> int:
+        size = _size(value, key)
+        facts = self._with_room(db, about.read(db), size, priority)
+        seq = facts.last + 1
+        seal = self._seal(facts.key, facts.birth)
+        stored = value if seal is None else seal.seal(value, seq, key, priority)
+        head = (seq, facts.birth, key, priority, time.time_ns(), size, facts.key)
+        RECORDS.insert(db, [(*head, RECORDS.digest(head), stored)])
+        about.write(db, replace(facts, last=seq, records=facts.records + 1, size=facts.size + size))
+        return seq
+
+    def _with_disk(self, value: bytes, key: str, keep: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return self._database.run(keep)
+        except DiskFull as error:
+            raise OutboxFull(self.name, _size(value, key), self._held(), 0, str(error)) from error
+
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return self._database.run(work)
@@ -246,13 +276,18 @@ class OutboxStore:
         return self._seals[birth]
 
 
+def _size(value: bytes, key: str) -> int:
+    """Bytes that a record takes."""
+    return len(value) + len(key.encode()) + OVERHEAD
+
+
 _BIRTHS = "SELECT birth, MIN(id), COUNT(*) FROM records GROUP BY birth"
 
 
 class _Content:
     """What the database needs to know of records; see `database.Content`."""
 
-    tables = (FACTS, RECORDS)
+    tables = (FACTS, RECORDS, NAMES)
 
     def begin(self, db: sqlite3.Connection) -> None:
         about.write(db, Facts())
@@ -273,7 +308,7 @@ class _Content:
             if table is FACTS:
                 latest = about.later(latest, row)
             else:
-                RECORDS.insert(db, [row])
+                table.insert(db, [row])
         return about.repaired(db, "records", latest)
 
 

@@ -1,0 +1,1 @@
+"""Programs of devices that cannot run Ray: the standard library and pyarrow, and nothing of tierflow."""
