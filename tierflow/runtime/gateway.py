@@ -35,7 +35,7 @@ MOST = 16 << 20
 CONNECTIONS = 64
 """HTTP connections at the most."""
 PATIENCE = 10.0
-"""Seconds that a connection may be without a request."""
+"""Seconds that a connection may be without a request, and that a body or a message may stand still."""
 
 
 def config_file(folder: Path) -> Path:
@@ -70,8 +70,8 @@ def desk_of(folder: Path, spec: GatewaySpec) -> Desk:
     return Desk(ClientsFile(Clients(folder)), keep, boxes, versions, Parts(folder / "gateway" / "parts"))
 
 
-def run(folder: Path) -> None:
-    """Answer until SIGTERM.
+def run(folder: Path, patience: float = PATIENCE) -> None:
+    """Answer until SIGTERM; what stands still for `patience` seconds is ended.
 
     Raises:
         FabricError: a port is taken.
@@ -87,11 +87,11 @@ def run(folder: Path) -> None:
     tls = all(file.exists() for file in pair)
     credentials = (pair[0].read_bytes(), pair[1].read_bytes()) if tls else None
     try:
-        answering, _ = flight.serve(desk, _bracketed(spec.listen), spec.flight, MOST, credentials)
+        answering, _ = flight.serve(desk, _bracketed(spec.listen), spec.flight, MOST, credentials, patience)
     except RuntimeError as error:
         raise FabricError(f"port {spec.flight} of {spec.listen} is taken", "end what listens there") from error
     config = uvicorn.Config(
-        web.app(desk), host=spec.listen, port=spec.http, http=slow.patient(PATIENCE), ws="none", lifespan="off",
+        web.app(desk, patience), host=spec.listen, port=spec.http, http=slow.patient(patience), ws="none", lifespan="off",
         loop="asyncio", log_config=None, access_log=False, server_header=False, limit_concurrency=CONNECTIONS,
         h11_max_incomplete_event_size=16384, timeout_graceful_shutdown=2,
         ssl_keyfile=str(pair[0]) if tls else None, ssl_certfile=str(pair[1]) if tls else None,

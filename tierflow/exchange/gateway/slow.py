@@ -22,6 +22,7 @@ def patient(patience: float, each: int = EACH) -> type[H11Protocol]:
     class Patient(H11Protocol):
         _address = ""
         _still = 0.0
+        _cycle: object = None
         _waiting = 0
         _timer: asyncio.TimerHandle | None = None
 
@@ -41,8 +42,9 @@ def patient(patience: float, each: int = EACH) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def _look(self) -> None:
-            """Whether it answers, or the reader of an answer takes some of it; if neither for too long, close it."""
-            answering = self.cycle is not None and not self.cycle.response_complete
+            """Whether it has answered since the last look, and its reader takes the answer; if not for long, close it."""
+            answering = self.cycle is not self._cycle or (self.cycle is not None and not self.cycle.response_complete)
+            self._cycle = self.cycle
             waiting = self.transport.get_write_buffer_size()
             moves = waiting != self._waiting if waiting else answering
             self._waiting = waiting

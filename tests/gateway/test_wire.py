@@ -1,0 +1,118 @@
+"""Arrow from strangers: what pyarrow writes comes in as it was; what lies about its sizes is refused beforehand."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.gateway.conftest import stream
+from tierflow.errors import ClientRefused
+from tierflow.exchange.gateway.protobuf import Data, data_of, flight_data, ticket_of
+from tierflow.exchange.gateway.wire import JSON_MOST, of_json, of_stream
+
+CELLS = st.one_of(
+    st.lists(st.integers(-(2**63), 2**63 - 1) | st.none(), min_size=3, max_size=3),
+    st.lists(st.floats() | st.none(), min_size=3, max_size=3),
+    st.lists(st.text() | st.none(), min_size=3, max_size=3),
+    st.lists(st.binary() | st.none(), min_size=3, max_size=3),
+    st.lists(st.lists(st.integers(0, 9)) | st.none(), min_size=3, max_size=3),
+    st.lists(st.fixed_dictionaries({"a": st.booleans(), "b": st.text()}), min_size=3, max_size=3),
+)
+
+
+@given(st.lists(CELLS, min_size=1, max_size=4), st.sampled_from([None, "lz4", "zstd"]), st.integers(0, 3))
+def test_what_pyarrow_writes_comes_in_as_it_was(
+    columns: list[list[object]], compression: str | None, first: int
+) -> None:
+    table = pa.table({str(index): pa.array(cells) for index, cells in enumerate(columns)}).slice(first)
+    read = of_stream(memoryview(stream(table, compression)), 1 << 20)
+    assert read.schema == table.schema
+    assert str(read.to_pylist()) == str(table.to_pylist())  # NaN is not NaN
+
+
+def test_dictionaries_batches_and_nothing_come_in() -> None:
+    words = pa.table({"word": pa.array(["a", "b", None, "a"]).dictionary_encode()})
+    for table in (words, words.slice(2, 0), pa.concat_tables([words, words]), pa.table({"n": pa.nulls(3)})):
+        assert of_stream(memoryview(stream(table)), 1 << 20).to_pylist() == table.to_pylist()
+
+
+def test_a_bomb_is_refused_before_it_goes_off() -> None:
+    bomb = stream(pa.table({"zeros": [bytes(64 << 20)]}), "zstd")
+    assert len(bomb) < 100_000
+    allocated = pa.total_allocated_bytes()
+    with pytest.raises(ClientRefused, match="larger than it may be"):
+        of_stream(memoryview(bomb), 1 << 20)
+    assert pa.total_allocated_bytes() - allocated < 1 << 20
+
+
+def forged(body: bytes, value: int) -> list[bytes]:
+    """The stream with a number in place of each 8 bytes of its headers."""
+    return [body[:at] + struct.pack("<q", value) + body[at + 8 :] for at in range(0, min(len(body), 1024) - 8, 4)]
+
+
+@pytest.mark.parametrize("value", [-1, -(2**63), 2**62, 2**31 - 1, 2**40])
+@pytest.mark.parametrize("compression", [None, "zstd"])
+def test_headers_that_lie_are_refused_and_allocate_nothing(value: int, compression: str | None) -> None:
+    table = pa.table({"n": list(range(100)), "s": ["x" * 10] * 100})
+    refused = 0
+    for body in forged(stream(table, compression), value):
+        allocated = pa.total_allocated_bytes()
+        try:
+            of_stream(memoryview(body), 1 << 20)
+        except ClientRefused:
+            refused += 1
+        assert pa.total_allocated_bytes() - allocated < 4 << 20
+    assert refused > 50
+
+
+@pytest.mark.parametrize("end", [0, 1, 7, 8, 100, -1, -9])
+def test_a_stream_that_ends_too_soon_is_refused(end: int) -> None:
+    body = stream(pa.table({"n": list(range(100))}))
+    with pytest.raises(ClientRefused, match="Arrow stream"):
+        of_stream(memoryview(body[:end]), 1 << 20)
+
+
+def test_extension_types_are_refused() -> None:
+    storage = pa.array([b"0" * 16])
+    named = pa.field("u", pa.binary(), metadata={"ARROW:extension:name": "ray.data.arrow_pickled_object"})
+    for table in (
+        pa.table({"u": pa.ExtensionArray.from_storage(pa.uuid(), storage.cast(pa.binary(16)))}),
+        pa.Table.from_arrays([storage], schema=pa.schema([named])),
+        pa.Table.from_arrays([pa.array([[b"1"]])], schema=pa.schema([pa.field("l", pa.list_(named))])),
+    ):
+        with pytest.raises(ClientRefused, match="extension type"):
+            of_stream(memoryview(stream(table)), 1 << 20)
+
+
+@given(st.lists(st.fixed_dictionaries({"n": st.integers(-(2**53), 2**53), "s": st.text()}), max_size=5))
+def test_rows_of_json_are_a_table(rows: list[dict[str, object]]) -> None:
+    assert of_json(json.dumps(rows).encode(), 1 << 20).to_pylist() == rows
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"[1]", b"[" * 100_000, b'[{"a": 1}, {"a": "x"}]', b"[{}", b"\xff", b'[{"a": ' + b"9" * 5000 + b"}]",
+     b'[{"a": 1e999999}, {"a": [1]}]', b" " * (JSON_MOST + 1)],
+)  # fmt: skip
+def test_what_is_no_rows_is_refused(body: bytes) -> None:
+    with pytest.raises(ClientRefused):
+        of_json(body, 1 << 20)
+
+
+@given(st.binary(), st.binary())
+def test_flight_messages_come_back(header: bytes, body: bytes) -> None:
+    assert data_of(flight_data(header, body)) == Data((), header, body)
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_are_a_message_or_malformed(message: bytes) -> None:
+    for read in (data_of, ticket_of):
+        try:
+            read(message)
+        except ValueError:
+            continue
