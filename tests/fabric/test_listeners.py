@@ -27,7 +27,7 @@ hosts: rig
 tls: true
 nodes:
   - {name: cloud-1, tier: cloud, site: region-1}
-  - {name: cam-1, tier: device, site: plant-1}
+  - {name: cam-1, tier: device, site: plant-1, gateway: {listen: node, outboxes: [readings]}}
 links:
   - {from: plant-1, to: region-1, rate: 100 Mbit/s, delay: 2 ms}
 """
@@ -62,6 +62,7 @@ EXPLAINED = (
     Listener("python", rf"\[::ffff:(127\.0\.0\.1|{OWN})\]", "10001", "TLS and Ray's token: Ray Client"),
     Listener("python", r"127\.0\.0\.1", "DASHBOARD", "Ray's token: the dashboard"),
     Listener("python", OWN, "6380", "a join token, over TLS: the door"),
+    Listener("python", OWN, "8470|8471", "a client's token, over TLS: the gateway"),
     Listener("ray::DashboardA.*", rf"127\.0\.0\.1|{OWN}", "52365", "Ray's token: the dashboard agent"),
     Listener("ray::RuntimeEnv.*", OWN, r"\d+", "Ray's token: the runtime environment agent"),
     Listener("ray::DashboardA.*", ANY, r"\d+", "nothing: the node's metrics"),
@@ -141,9 +142,11 @@ def test_no_secret_is_in_a_log_a_command_an_environment_or_a_readable_file(locke
     state = Path(locked.state)
     token = tierflow("token", "make", "--fabric", "locked", "--tier", "device", "--site", "plant-1").strip()
     assert token.startswith("tf1.")
-    hidden = secrets_of(locked) | {"a join token": token.encode()}
-    assert len(hidden) == 7
-    kept = {state / name for name in hidden if name != "a join token"}
+    client = tierflow("gateway", "token", "make", "sensor", "--fabric", "locked", "--node", "cam-1").strip()
+    assert client.startswith("tg1.")
+    hidden = secrets_of(locked) | {"a join token": token.encode(), "a client's token": client.encode()}
+    assert len(hidden) == 8
+    kept = {state / name for name in hidden if not name.startswith("a ")}
     found = []
     for name, content in places(state, kept):
         found += [f"{secret} is in {name}" for secret, value in hidden.items() if value in content]
@@ -163,7 +166,8 @@ def places(state: Path, kept: set[Path]) -> Iterator[tuple[str, bytes]]:
                 yield f"{what} of {process.pid}", Path(f"/proc/{process.pid}/{what}").read_bytes()
             except OSError:
                 continue
-    for words in (["status", "--json"], ["token", "list"], ["certs", "show"], ["explain", "--last", "5"]):
+    clients = ["gateway", "token", "list", "--node", "cam-1"]
+    for words in (["status", "--json"], ["token", "list"], ["certs", "show"], clients, ["explain", "--last", "5"]):
         yield " ".join(words), tierflow(*words, "--fabric", "locked").encode()
 
 

@@ -153,3 +153,19 @@ def test_who_keeps_a_place_for_nothing_loses_it(server: Gateway) -> None:
             except ConnectionResetError:
                 pass
         assert not received or received.startswith((b"HTTP/1.1 408", b"HTTP/1.1 409")), received
+
+
+def test_a_body_that_does_not_end_is_refused_in_bounded_memory(server: Gateway) -> None:
+    before = server.memory()
+    link = http.client.HTTPConnection("127.0.0.1", server.http, timeout=20)
+    head = {"Authorization": f"Bearer {server.made(name='flood')}", "Content-Type": JSON}
+    status = 413
+    try:
+        link.request("PUT", PLACE + "flood", (bytes(1 << 16) for _ in range(1600)), head, encode_chunked=True)
+        status = link.getresponse().status
+    except OSError:
+        pass  # closed while it was still coming
+    finally:
+        link.close()
+    assert status == 413
+    assert server.memory() - before < 30 << 20

@@ -77,6 +77,21 @@ BROKEN_RULES = [
         "its own; remove 'address', or write 'hosts: machines' for real machines",
     ),
     (
+        "tier: device",
+        "tier: device\n    gateway: {outboxes: [a], http: 80, flight: 80}",
+        "9: the gateway of node 'cam-1' has one port, 80, for HTTP and Flight; give each its own",
+    ),
+    (
+        "tier: device",
+        "tier: device\n    gateway: {listen: node}",
+        "9: the gateway of node 'cam-1' neither takes nor gives anything; list 'outboxes' or 'versions'",
+    ),
+    (
+        "tier: device",
+        "tier: device\n    gateway: {versions: [a, b, a]}",
+        "9: the gateway of node 'cam-1' lists 'a' twice; remove one",
+    ),
+    (
         "hosts: rig",
         "hosts: machines",
         "5: the head, 'cloud-1', has no address; add 'address' to it: the other machines join it there",

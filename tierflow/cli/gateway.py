@@ -57,9 +57,13 @@ def open_command(
     where = _folder(fabric, node, folder)
     if not outbox and not version:
         raise FabricError("this gateway would neither take nor give anything", "say --outbox or --version")
-    spec = GatewaySpec(
-        outboxes=tuple(outbox or ()), versions=tuple(version or ()), listen=listen, http=http, flight=flight
-    )
+    try:
+        spec = GatewaySpec(
+            outboxes=tuple(outbox or ()), versions=tuple(version or ()), listen=listen, http=http, flight=flight
+        )
+    except ValueError as error:
+        said = str(error).splitlines()
+        raise FabricError(f"this gateway cannot be: {said[1]}: {said[2].strip()}", "see `--help`") from None
     address = listen
     if listen == "node":
         if folder is not None:

@@ -91,8 +91,8 @@ def run(folder: Path, patience: float = PATIENCE) -> None:
     except RuntimeError as error:
         raise FabricError(f"port {spec.flight} of {spec.listen} is taken", "end what listens there") from error
     config = uvicorn.Config(
-        web.app(desk, patience), host=spec.listen, port=spec.http, http=slow.patient(patience), ws="none", lifespan="off",
-        loop="asyncio", log_config=None, access_log=False, server_header=False, limit_concurrency=CONNECTIONS,
+        web.app(desk, patience), host=spec.listen, port=spec.http, http=slow.patient(patience), ws="none",
+        lifespan="off", loop="asyncio", log_config=None, access_log=False, server_header=False, limit_concurrency=CONNECTIONS,
         h11_max_incomplete_event_size=16384, timeout_graceful_shutdown=2,
         ssl_keyfile=str(pair[0]) if tls else None, ssl_certfile=str(pair[1]) if tls else None,
     )  # fmt: skip

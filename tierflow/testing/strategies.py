@@ -6,7 +6,7 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from tierflow.topology import METRICS, ClusterSpec, LinkSpec, NodeSpec, PolicySpec, PowerSpec, ReverseSpec
+from tierflow.topology import METRICS, ClusterSpec, GatewaySpec, LinkSpec, NodeSpec, PolicySpec, PowerSpec, ReverseSpec
 
 __all__ = ["cluster_specs", "link_specs", "node_specs", "policy_specs"]
 
@@ -17,6 +17,13 @@ _losses = st.just(0.0) | st.floats(0.0, 0.5)
 _delays = st.sampled_from((0.0, 0.001, 0.025)) | st.floats(0.0, 1.0)
 _powers = st.tuples(st.floats(0.0, 100.0), st.floats(0.0, 400.0)).map(
     lambda drawn: PowerSpec(idle=drawn[0], busy=drawn[0] + drawn[1])
+)
+_gateways = st.builds(
+    GatewaySpec,
+    outboxes=st.sampled_from((("a",), ("a", "b-2"))),
+    versions=st.sampled_from(((), ("model",))),
+    listen=st.sampled_from(("127.0.0.1", "node", "::1")),
+    http=st.integers(1, 8470),
 )
 
 
@@ -35,6 +42,7 @@ def node_specs(name: str, tier: str, site: str) -> st.SearchStrategy[NodeSpec]:
         power=st.none() | _powers,
         price=_prices,
         battery=st.none() | st.floats(0.0, 1e7),
+        gateway=st.none() | _gateways,
     )
 
 

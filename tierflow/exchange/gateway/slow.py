@@ -42,7 +42,7 @@ def patient(patience: float, each: int = EACH) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def _look(self) -> None:
-            """Whether it has answered since the last look, and its reader takes the answer; if not for long, close it."""
+            """Whether it answered since the last look, and its reader takes the answer; if not for long, close it."""
             answering = self.cycle is not self._cycle or (self.cycle is not None and not self.cycle.response_complete)
             self._cycle = self.cycle
             waiting = self.transport.get_write_buffer_size()
