@@ -57,8 +57,8 @@ def test_loss_is_that_of_the_whole_way_and_values_are_of_the_nodes_furthest_apar
         ("hosts: rig", "hosts: rig\nsites: [plant-1, region-1, moon]", "site 'moon' holds no node and joins no link"),
         ("tier: device", "tier: device\n    battery: 1 Wh", "node 'cam-1' has a battery but no 'power', so nothing is "
          "known of how long it lasts"),
-        ("tier: device", "tier: device\n    gateway: {listen: node, outboxes: [a]}", "the gateway of 'cam-1' is open to the "
-         "network without TLS: tokens cross it as they are"),
+        ("tier: device", "tier: device\n    gateway: {listen: node, outboxes: [a]}", "the gateway of 'cam-1' is "
+         "open to the network without TLS: tokens cross it as they are"),
         ("20 Mbit/s", "1 Gbit/s", "link plant-1->region-1 asks for 1 Gbit/s; 500 Mbit/s is what the rig is sure to "
          "reach where the kernel has no netem"),
         ("hosts: rig", "hosts: local", None),

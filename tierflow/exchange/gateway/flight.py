@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,8 +35,8 @@ PATIENCE = 10.0
 """Seconds that the next message of a stream may take."""
 READING = 3
 """A reader may take so many times as long for a message."""
-AT_ONCE = 8
-"""Calls that are answered at once; each holds a message."""
+AT_ONCE, EACH = 8, 2
+"""Calls that are answered at once, and those of one client; each holds a message."""
 SPARE = 1 << 18
 """Bytes that a message may have beside a record."""
 _SCHEMA, _BATCH = 1, 3
@@ -80,6 +81,8 @@ class _Calls:
 
     def __init__(self, desk: Desk, patience: float) -> None:
         self._desk, self._patience = desk, patience
+        self._held: Counter[str] = Counter()
+        self._guard = threading.Lock()
 
     def put(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """Keep each batch of a stream as a record, acknowledging each: the first by its key, others as KEY.1, KEY.2."""
@@ -91,9 +94,11 @@ class _Calls:
 
     def _answered(self, context: grpc.ServicerContext, call: Callable[[Client], Iterator[bytes]]) -> Iterator[bytes]:
         try:
-            for said in call(self._desk.admit(_authorization(context))):
-                with _within(READING * self._patience, context):
-                    yield said
+            client = self._desk.admit(_authorization(context))
+            with self._place(client):
+                for said in call(client):
+                    with _within(READING * self._patience, context):
+                        yield said
         except Exception as error:
             refusal = answer(error)
             if refusal.status >= 500:
@@ -101,6 +106,20 @@ class _Calls:
             if refusal.after:
                 context.set_trailing_metadata((("retry-after", str(max(round(refusal.after), 1))),))
             context.abort(getattr(grpc.StatusCode, refusal.code), refusal.sentence)
+
+    @contextmanager
+    def _place(self, client: Client) -> Iterator[None]:
+        """One of the calls that a client may have at once. Raises `ClientRefused`."""
+        with self._guard:
+            if self._held[client.name] >= EACH:
+                raise ClientRefused("busy", f"{EACH} calls of one client at once are answered", "end one first", 1.0)
+            self._held[client.name] += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._held[client.name] -= 1
+                self._held += Counter()  # forgets who holds none
 
     def _put(self, client: Client, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         stream = _Stream(client.limits.size)

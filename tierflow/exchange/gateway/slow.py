@@ -38,7 +38,8 @@ def patient(patience: float, each: int = EACH) -> type[H11Protocol]:
             if self._timer is not None:
                 self._timer.cancel()
             held[self._address] -= 1
-            held.__iadd__(Counter())  # forgets the addresses that hold none
+            if not held[self._address]:
+                del held[self._address]
             super().connection_lost(exc)
 
         def _look(self) -> None:
