@@ -62,7 +62,7 @@ EXPLAINED = (
     Listener("python", rf"\[::ffff:(127\.0\.0\.1|{OWN})\]", "10001", "TLS and Ray's token: Ray Client"),
     Listener("python", r"127\.0\.0\.1", "DASHBOARD", "Ray's token: the dashboard"),
     Listener("python", OWN, "6380", "a join token, over TLS: the door"),
-    Listener("python", OWN, "8470|8471", "a client's token, over TLS: the gateway"),
+    Listener("python", rf"{OWN}|\[::ffff:{OWN}\]", "8470|8471", "a client's token, over TLS: the gateway"),
     Listener("ray::DashboardA.*", rf"127\.0\.0\.1|{OWN}", "52365", "Ray's token: the dashboard agent"),
     Listener("ray::RuntimeEnv.*", OWN, r"\d+", "Ray's token: the runtime environment agent"),
     Listener("ray::DashboardA.*", ANY, r"\d+", "nothing: the node's metrics"),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from tierflow.topology import GatewaySpec
 
 RUN = "import sys; from pathlib import Path; from tierflow.runtime.gateway import run; run(Path(sys.argv[1]), 1.0)"
 MODEL = bytes(range(256)) * 2000
-FREE = Limits(size=1 << 20, day=1 << 40, rate=1e6, uploads=4)
+FREE = Limits(size=2 << 20, day=1 << 40, rate=1e6, uploads=4)
 
 
 def stream(table: pa.Table, compression: str | None = None) -> bytes:
@@ -45,8 +45,8 @@ class Gateway:
     folder: Path
     http: int
     flight: int
-    process: subprocess.Popen[bytes]
     token: str
+    process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", RUN, str(self.folder)])
@@ -102,9 +102,8 @@ class Gateway:
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    folder = tmp_path_factory.mktemp("node")
+def opened(folder: Path, model: bytes) -> Gateway:
+    """A gateway that runs on this folder of a node, with a token for `sensor`."""
     ports = []
     for _ in range(2):
         with socket.socket() as probe:
@@ -112,8 +111,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             ports.append(probe.getsockname()[1])
     spec = GatewaySpec(outboxes=("readings",), versions=("model", "nothing-yet"), http=ports[0], flight=ports[1])
     gateway.open_at(folder, spec, "127.0.0.1")
-    VersionStore(folder / "followed" / "model").publish(freeze(MODEL))
-    made = Gateway(folder, ports[0], ports[1], None, Clients(folder).make("sensor", 3600, FREE))  # type: ignore[arg-type]
+    VersionStore(folder / "followed" / "model").publish(freeze(model))
+    made = Gateway(folder, ports[0], ports[1], Clients(folder).make("sensor", 3600, FREE))
     made.start()
+    return made
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    made = opened(tmp_path_factory.mktemp("node"), MODEL)
     yield made
     made.stop()

@@ -74,7 +74,7 @@ def test_an_upload_that_is_given_up_is_gone_and_so_many_at_once_are_allowed(serv
         (PLACE + "k?priority=x", {}, 400),
         (PLACE + "k", {"Content_Type": "text/plain"}, 415),
         (PLACE + "k", {"Content_Encoding": "gzip"}, 415),
-        (PLACE + "k", {"Content_Length": "2000000"}, 413),
+        (PLACE + "k", {"Content_Length": "3000000"}, 413),
         ("/nowhere", {}, 404),
         ("/docs", {}, 404),
     ],
