@@ -48,6 +48,7 @@ def open_command(
     outbox: Annotated[list[str] | None, typer.Option(help="An outbox that clients may put into.")] = None,
     version: Annotated[list[str] | None, typer.Option(help="A published name that clients may receive.")] = None,
     listen: Annotated[str, typer.Option(help="An address of the node, or 'node': its own.")] = "127.0.0.1",
+    limit: Annotated[str, typer.Option(help="Bytes that may wait in an outbox; what comes then is refused.")] = "64 MB",
     http: Annotated[int, typer.Option(help="The port of HTTP.")] = 8470,
     flight: Annotated[int, typer.Option(help="The port of Arrow Flight.")] = 8471,
     folder: Folder = None,
@@ -59,7 +60,12 @@ def open_command(
         raise FabricError("this gateway would neither take nor give anything", "say --outbox or --version")
     try:
         spec = GatewaySpec(
-            outboxes=tuple(outbox or ()), versions=tuple(version or ()), listen=listen, http=http, flight=flight
+            outboxes=tuple(outbox or ()),
+            versions=tuple(version or ()),
+            listen=listen,
+            limit=units.size(limit),
+            http=http,
+            flight=flight,
         )
     except ValueError as error:
         said = str(error).splitlines()

@@ -59,7 +59,7 @@ def close(folder: Path) -> None:
 
 def desk_of(folder: Path, spec: GatewaySpec) -> Desk:
     """The rules of a gateway on the stores of a node. Raises `StoreError`."""
-    boxes = {name: OutboxStore(outbox_folder(folder, name), when_full="refuse") for name in spec.outboxes}
+    boxes = {name: OutboxStore(outbox_folder(folder, name), spec.limit, "refuse") for name in spec.outboxes}
     versions = {name: _Newest(VersionStore(followed_folder(folder, name))) for name in spec.versions}
 
     def keep(box: str, client: str, key: str, value: bytes, priority: int) -> Receipt:

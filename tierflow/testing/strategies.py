@@ -24,6 +24,7 @@ _gateways = st.builds(
     versions=st.sampled_from(((), ("model",))),
     listen=st.sampled_from(("127.0.0.1", "node", "::1")),
     http=st.integers(1, 8470),
+    limit=st.sampled_from((64_000_000, 2**30)),
 )
 
 

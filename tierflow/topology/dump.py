@@ -19,6 +19,7 @@ _WRITERS = {
     "jitter": units.DURATION,
     "loss": units.SHARE,
     "memory": units.SIZE,
+    "limit": units.DECIMAL_SIZE,
     "idle": units.POWER,
     "busy": units.POWER,
     "battery": units.ENERGY,

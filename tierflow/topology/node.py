@@ -30,8 +30,9 @@ class PowerSpec(BaseModel):
 class GatewaySpec(BaseModel):
     """A door on a node for devices that cannot run Ray.
 
-    `outboxes` are those that clients may put into, `versions` what they may receive. `listen` is an address of the
-    node; "node" is the one that other nodes reach it at. `http` and `flight` are ports.
+    `outboxes` are those that clients may put into, up to `limit` bytes that wait in each; `versions` is what they may
+    receive. `listen` is an address of the node; "node" is the one that other nodes reach it at. `http` and `flight` are
+    ports.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -39,6 +40,7 @@ class GatewaySpec(BaseModel):
     outboxes: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     versions: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     listen: Annotated[str, Field(pattern=r"^(node|[0-9a-fA-F.:]{2,45})$")] = "127.0.0.1"
+    limit: Bytes = 64_000_000
     http: Annotated[int, Field(ge=1, le=65535)] = 8470
     flight: Annotated[int, Field(ge=1, le=65535)] = 8471
 

@@ -119,8 +119,12 @@ class Desk:
         return self.parts.open(client, box, key, offset)
 
     def add(self, client: Client, part: Part, data: bytes) -> None:
-        """More of an upload. Raises `ClientRefused`, `StoreError`."""
-        self._must_fit(client, part.size + len(data))
+        """More of an upload; one that is too large is forgotten. Raises `ClientRefused`, `StoreError`."""
+        try:
+            self._must_fit(client, part.size + len(data))
+        except ClientRefused:
+            part.forget()
+            raise
         self._count(client, lambda quota, now: quota.bytes(len(data), now))
         part.append(data)
 

@@ -38,20 +38,20 @@ class Part:
         """Keep more of it. Raises `ClientRefused` where another request goes on with it, `StoreError`."""
         try:
             with self._guard:
-                if self._turns.get(self.file) is not self:
-                    raise ClientRefused("conflict", "another request goes on with this upload", "ask for its offset")
+                self._must_be_its_turn()
                 with self.file.open("ab") as opened:
                     opened.write(data)
         except OSError as error:
-            raise StoreError(
-                f"an upload cannot be kept ({error.strerror})", "make room on the gateway's disk"
-            ) from error
+            raise _no_room(error) from error
 
     def content(self) -> bytes:
-        """All of it."""
-        with suppress(FileNotFoundError):
-            return self.file.read_bytes()
-        return b""
+        """All of it. Raises `ClientRefused` where another request goes on with it, `StoreError`."""
+        try:
+            with self._guard:
+                self._must_be_its_turn()
+                return self.file.read_bytes()
+        except OSError as error:
+            raise _no_room(error) from error
 
     def forget(self) -> None:
         """It is kept elsewhere, or not wanted."""
@@ -59,6 +59,10 @@ class Part:
             if self._turns.get(self.file) is self:
                 del self._turns[self.file]
                 self.file.unlink(missing_ok=True)
+
+    def _must_be_its_turn(self) -> None:
+        if self._turns.get(self.file) is not self:
+            raise ClientRefused("conflict", "another request goes on with this upload", "ask for its offset")
 
 
 class Parts:
@@ -105,9 +109,7 @@ class Parts:
                 if offset is None or not known:
                     os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
             except OSError as error:
-                raise StoreError(
-                    f"an upload cannot be kept ({error.strerror})", "make room on the gateway's disk"
-                ) from error
+                raise _no_room(error) from error
         return part
 
     def sweep(self) -> None:
@@ -124,3 +126,7 @@ class Parts:
 
     def _file(self, client: Client, box: str, key: str) -> Path:
         return self._folder / client.name / hashlib.blake2b(f"{box}/{key}".encode(), digest_size=16).hexdigest()
+
+
+def _no_room(error: OSError) -> StoreError:
+    return StoreError(f"an upload cannot be kept ({error.strerror})", "make room on the gateway's disk")

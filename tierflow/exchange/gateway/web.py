@@ -30,82 +30,62 @@ log = logging.getLogger("tierflow.gateway")
 
 PATIENCE, SLOWEST = 10.0, 100.0
 """A body may take so many seconds, and the time that its bytes take at so many bytes per second."""
+_GO_ON = "go on from the offset that is here"
 _RECORD = "/v1/outboxes/{box}/{key}"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def app(desk: Desk, patience: float = PATIENCE) -> FastAPI:
     """The application: what it answers is what `desk` says."""
-    made = FastAPI(openapi_url=None)
+    made, site = FastAPI(openapi_url=None), _Site(desk, patience)
     made.add_exception_handler(TierflowError, _refuse)
     made.add_exception_handler(HTTPException, _no_such)
     made.add_exception_handler(Exception, _refuse)
+    made.put(_RECORD)(site.put)
+    made.patch(_RECORD)(site.patch)
+    made.head(_RECORD)(site.head)
+    made.delete(_RECORD)(site.delete)
+    made.api_route("/v1/versions/{name}", methods=["GET", "HEAD"])(site.version)
+    return made
 
-    async def client_of(request: Request) -> Client:
-        return await asyncio.to_thread(desk.admit, request.headers.get("authorization", ""))
 
-    async def take(request: Request, client: Client, part: Part) -> None:
-        """All of the body, as it comes."""
-        loop, got = asyncio.get_running_loop(), 0
-        began = loop.time()
-        while True:
-            left = began + patience + got / SLOWEST - loop.time()
-            try:
-                message = await asyncio.wait_for(request.receive(), max(left, 0))
-            except TimeoutError:
-                raise ClientRefused("slow", "the body comes too slowly", "go on from the offset that is here") from None
-            if message["type"] != "http.request":
-                raise ClientRefused("slow", "the connection was broken off", "go on from the offset that is here")
-            if message.get("body"):
-                got += len(message["body"])
-                await asyncio.to_thread(desk.add, client, part, message["body"])
-            if not message.get("more_body"):
-                return
+class _Site:
+    """What is at each address."""
 
-    async def ended(request: Request, client: Client, part: Part) -> Response:
-        box, key = _place(request)
-        receipt = await asyncio.to_thread(desk.end, client, box, key, part, _priority(request))
-        return JSONResponse({"seq": receipt.seq, "again": receipt.again}, 200 if receipt.again else 201)
+    def __init__(self, desk: Desk, patience: float) -> None:
+        self._desk, self._patience = desk, patience
 
-    @made.put(_RECORD)
-    async def put(request: Request) -> Response:
-        client = await client_of(request)
+    async def put(self, request: Request) -> Response:
+        """A whole record."""
+        client = await self._client(request)
         _must_be_table(request)
-        _priority(request)
-        part = await asyncio.to_thread(desk.begin, client, *_place(request), None, _length(request))
-        await take(request, client, part)
-        return await ended(request, client, part)
+        return await self._taken(request, client, None, complete=True)
 
-    @made.patch(_RECORD)
-    async def patch(request: Request) -> Response:
-        client = await client_of(request)
+    async def patch(self, request: Request) -> Response:
+        """A part of a record."""
+        client = await self._client(request)
         offset, complete = _whole(request, "upload-offset"), request.headers.get("upload-complete")
         if offset is None or complete not in ("?0", "?1"):
             raise ClientRefused("malformed", "a part needs Upload-Offset and Upload-Complete (?0 or ?1)", "send both")
-        _priority(request)
-        part = await asyncio.to_thread(desk.begin, client, *_place(request), offset, _length(request))
-        await take(request, client, part)
-        if complete == "?1":
-            return await ended(request, client, part)
-        return Response(status_code=204, headers=_progress(part.size))
+        return await self._taken(request, client, offset, complete=complete == "?1")
 
-    @made.head(_RECORD)
-    async def head(request: Request) -> Response:
-        client = await client_of(request)
-        return Response(headers=_progress(await asyncio.to_thread(desk.offset, client, *_place(request))))
+    async def head(self, request: Request) -> Response:
+        """How much of a record is there."""
+        client = await self._client(request)
+        return Response(headers=_progress(await asyncio.to_thread(self._desk.offset, client, *_place(request))))
 
-    @made.delete(_RECORD)
-    async def delete(request: Request) -> Response:
-        client = await client_of(request)
-        offset = await asyncio.to_thread(desk.offset, client, *_place(request))
-        part = await asyncio.to_thread(desk.begin, client, *_place(request), offset)
+    async def delete(self, request: Request) -> Response:
+        """An upload is given up."""
+        client, place = await self._client(request), _place(request)
+        offset = await asyncio.to_thread(self._desk.offset, client, *place)
+        part = await asyncio.to_thread(self._desk.begin, client, *place, offset)
         await asyncio.to_thread(part.forget)
         return Response(status_code=204)
 
-    @made.api_route("/v1/versions/{name}", methods=["GET", "HEAD"])
-    async def version(request: Request) -> Response:
-        await client_of(request)
-        found = await asyncio.to_thread(desk.newest, request.path_params["name"])
+    async def version(self, request: Request) -> Response:
+        """The newest version of a name, or some of its bytes."""
+        await self._client(request)
+        found = await asyncio.to_thread(self._desk.newest, request.path_params["name"])
         tag = f'"{found.tag}"'
         headers = {"etag": tag, "accept-ranges": "bytes", "tierflow-version": str(found.number)}
         if tag in [word.strip() for word in request.headers.get("if-none-match", "").split(",")]:
@@ -120,7 +100,37 @@ def app(desk: Desk, patience: float = PATIENCE) -> FastAPI:
             return Response(status_code=status, headers=headers)
         return StreamingResponse(found.bytes(first, end), status, headers)
 
-    return made
+    async def _client(self, request: Request) -> Client:
+        return await asyncio.to_thread(self._desk.admit, request.headers.get("authorization", ""))
+
+    async def _taken(self, request: Request, client: Client, offset: int | None, *, complete: bool) -> Response:
+        """A body is added to what is there from `offset` on (None: to nothing); with `complete` that is the record."""
+        priority, place = _priority(request), _place(request)
+        length = _whole(request, "content-length")
+        part = await asyncio.to_thread(self._desk.begin, client, *place, offset, length)
+        await self._read(request, client, part)
+        if not complete:
+            return Response(status_code=204, headers=_progress(part.size))
+        receipt = await asyncio.to_thread(self._desk.end, client, *place, part, priority)
+        return JSONResponse({"seq": receipt.seq, "again": receipt.again}, 200 if receipt.again else 201)
+
+    async def _read(self, request: Request, client: Client, part: Part) -> None:
+        """All of the body, to the disk as it comes."""
+        loop, got = asyncio.get_running_loop(), 0
+        began = loop.time()
+        while True:
+            left = began + self._patience + got / SLOWEST - loop.time()
+            try:
+                message = await asyncio.wait_for(request.receive(), max(left, 0))
+            except TimeoutError:
+                raise ClientRefused("slow", "the body comes too slowly", _GO_ON) from None
+            if message["type"] != "http.request":
+                raise ClientRefused("slow", "the connection was broken off", _GO_ON)
+            if message.get("body"):
+                got += len(message["body"])
+                await asyncio.to_thread(self._desk.add, client, part, message["body"])
+            if not message.get("more_body"):
+                return
 
 
 def _place(request: Request) -> tuple[str, str]:
@@ -129,10 +139,6 @@ def _place(request: Request) -> tuple[str, str]:
 
 def _progress(offset: int) -> dict[str, str]:
     return {"upload-offset": str(offset), "upload-complete": "?0", "cache-control": "no-store"}
-
-
-def _length(request: Request) -> int | None:
-    return _whole(request, "content-length")
 
 
 def _whole(request: Request, name: str) -> int | None:
