@@ -221,11 +221,9 @@ class StoreError(TierflowError):
         return f"{self.problem}; {self.mend}"
 
 
-RefusedAs = Literal[
-    "malformed", "unknown", "forbidden", "missing", "conflict", "large", "often", "busy", "kind", "range", "slow"
-]
-"""What is wrong with a request at a gateway: its form, who asks, what he may, that there is no such thing, what is
-there already, its size, how often he asks, how much is going on, its media type, the asked part, or its slowness."""
+RefusedAs = Literal["malformed", "unknown", "missing", "conflict", "large", "often", "busy", "kind", "range", "slow"]
+"""What is wrong with a request at a gateway: its form, who asks, that there is no such thing, what is there
+already, its size, how often he asks, how much is going on, its media type, the asked part, or its slowness."""
 
 
 class ClientRefused(TierflowError):

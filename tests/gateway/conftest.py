@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tierflow.exchange import freeze
 from tierflow.exchange.gateway.quota import Limits
 from tierflow.exchange.gateway.wire import ARROW
 from tierflow.runtime import gateway
+from tierflow.runtime.attending import SPARING
 from tierflow.runtime.clients import Clients
 from tierflow.runtime.durable.outbox import OutboxStore
 from tierflow.runtime.durable.versions import VersionStore
@@ -49,7 +51,7 @@ class Gateway:
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", RUN, str(self.folder)])
+        self.process = subprocess.Popen([sys.executable, "-c", RUN, str(self.folder)], env={**os.environ, **SPARING})
         until = time.monotonic() + 30
         while time.monotonic() < until:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from pathlib import Path
 from typing import get_args
@@ -33,6 +34,8 @@ def test_every_error_has_a_status_and_a_sentence() -> None:
     for kind in get_args(RefusedAs):
         said = answer(ClientRefused(kind, "no", "do otherwise", 2.0))
         assert (said.sentence, said.after, 400 <= said.status < 500) == ("no; do otherwise", 2.0, True)
+    refused = ClientRefused("conflict", "no", "go on", 1.0, 7)
+    assert vars(pickle.loads(pickle.dumps(refused))) == vars(refused)
     assert answer(ValueError("/etc/secret")).sentence == ANSWERS[errors.StoreError].sentence
 
 

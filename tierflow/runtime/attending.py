@@ -15,10 +15,16 @@ from pathlib import Path
 
 from tierflow.runtime.settings import NODE_FOLDER
 
-__all__ = ["attend"]
+__all__ = ["SPARING", "attend"]
 
 log = logging.getLogger("tierflow.node")
 
+SPARING: Mapping[str, str] = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "1000000",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""What a large record took goes back to the system at once (mallopt(3)); without it a gateway takes twice as much."""
 LOOK = 0.5
 """Seconds between two looks at what the folder says."""
 AGAIN, LONGEST = 0.5, 10.0
@@ -39,7 +45,7 @@ def _run(environment: Mapping[str, str], stopping: threading.Event) -> None:
         while (wanted := _wanted(folder)) is not None and not stopping.is_set():
             began = time.monotonic()
             argv = [sys.executable, "-m", "tierflow.runtime.gateway", str(folder)]
-            with subprocess.Popen(argv, env=dict(environment), stdin=subprocess.DEVNULL) as gateway:
+            with subprocess.Popen(argv, env={**environment, **SPARING}, stdin=subprocess.DEVNULL) as gateway:
                 while gateway.poll() is None and not stopping.wait(LOOK) and _wanted(folder) == wanted:
                     pass
                 if gateway.poll() is None:

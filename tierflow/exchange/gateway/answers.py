@@ -33,7 +33,6 @@ _BAD = Answer(400, "INVALID_ARGUMENT", "this value cannot be carried; send a tab
 REFUSED: dict[RefusedAs, Answer] = {
     "malformed": Answer(400, "INVALID_ARGUMENT"),
     "unknown": Answer(401, "UNAUTHENTICATED"),
-    "forbidden": Answer(403, "PERMISSION_DENIED"),
     "missing": Answer(404, "NOT_FOUND"),
     "slow": Answer(408, "DEADLINE_EXCEEDED"),
     "conflict": Answer(409, "ALREADY_EXISTS"),

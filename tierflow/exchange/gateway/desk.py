@@ -98,7 +98,7 @@ class Desk:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clients, self._keep, self._boxes = clients, keep, frozenset(boxes)
-        self._versions, self.parts, self._now = versions, parts, now
+        self._versions, self._parts, self._now = versions, parts, now
         self._quotas: dict[Client, Quota] = {}
         self._guard = threading.Lock()
         self._opening = threading.Lock()
@@ -116,7 +116,7 @@ class Desk:
         if length is not None:
             self._must_fit(client, (offset or 0) + length)
         self._count(client, lambda quota, now: quota.record(now))
-        return self.parts.open(client, box, key, offset)
+        return self._parts.open(client, box, key, offset)
 
     def add(self, client: Client, part: Part, data: bytes) -> None:
         """More of an upload; one that is too large is forgotten. Raises `ClientRefused`, `StoreError`."""
@@ -140,19 +140,21 @@ class Desk:
         part.forget()
         return receipt
 
-    def put(self, client: Client, box: str, key: str, data: bytes, priority: int) -> Receipt:
-        """Keep a record that is here as a whole, as an Arrow stream. Raises `ClientRefused` and our own."""
+    def put(self, client: Client, box: str, key: str, pieces: Sequence[bytes | memoryview], priority: int) -> Receipt:
+        """Keep a record that is here as the pieces of an Arrow stream. Raises `ClientRefused` and our own."""
+        size = sum(map(len, pieces))
         self._may_put(box, key)
         self._count(client, lambda quota, now: quota.record(now))
-        self._must_fit(client, len(data))
-        self._count(client, lambda quota, now: quota.bytes(len(data), now))
+        self._must_fit(client, size)
+        self._count(client, lambda quota, now: quota.bytes(size, now))
         with self._opening:
-            return self._put(client, box, key, of_stream(memoryview(data), client.limits.size), priority)
+            table = of_stream(memoryview(b"".join(pieces)), client.limits.size)
+            return self._put(client, box, key, table, priority)
 
     def offset(self, client: Client, box: str, key: str) -> int:
         """Bytes that are there of an upload. Raises `ClientRefused`."""
         self._may_put(box, key)
-        found = self.parts.offset(client, box, key)
+        found = self._parts.offset(client, box, key)
         if found is None:
             raise ClientRefused("missing", "no upload of this record is under way", "send it from its start")
         return found

@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 import pyarrow as pa
 
-from tierflow.errors import ClientRefused
+from tierflow.errors import ClientRefused, TierflowError
 from tierflow.exchange.gateway import wire
 from tierflow.exchange.gateway.answers import answer
 from tierflow.exchange.gateway.desk import Desk, Receipt
@@ -35,7 +35,7 @@ PATIENCE = 10.0
 """Seconds that the next message of a stream may take."""
 READING = 3
 """A reader may take so many times as long for a message."""
-AT_ONCE, EACH = 8, 2
+AT_ONCE, EACH = 4, 2
 """Calls that are answered at once, and those of one client; each holds a message."""
 SPARE = 1 << 18
 """Bytes that a message may have beside a record."""
@@ -102,7 +102,7 @@ class _Calls:
         except Exception as error:
             refusal = answer(error)
             if refusal.status >= 500:
-                log.error("a call failed", exc_info=error)
+                log.error("a call failed: %s", error, exc_info=not isinstance(error, TierflowError))
             if refusal.after:
                 context.set_trailing_metadata((("retry-after", str(max(round(refusal.after), 1))),))
             context.abort(getattr(grpc.StatusCode, refusal.code), refusal.sentence)
@@ -129,7 +129,7 @@ class _Calls:
         stream.take(first)
         for message in timed:
             record = stream.take(_parsed(message))
-            if record is not None:
+            if record:
                 name = f"{key}.{number}" if number else key
                 receipt = self._desk.put(client, box, name, record, 0)
                 yield put_result(_said(number, receipt))
@@ -157,23 +157,24 @@ class _Stream:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._head: list[bytes] = []
+        self._head: list[bytes | memoryview] = []
 
-    def take(self, data: Data) -> bytes | None:
-        """The stream that a message completes, if it is a batch. Raises `ClientRefused`."""
+    def take(self, data: Data) -> list[bytes | memoryview]:
+        """The pieces of the stream that a message completes, if it is a batch. Raises `ClientRefused`."""
         if not data.header:
-            return None
+            return []
         try:
             kind = Table.root(data.header).integer(1, 1)
         except Malformed as error:
             raise ClientRefused("malformed", f"a message is no Arrow message: {error}", "use pyarrow.flight") from error
-        message = wire.message_bytes(data.header, data.body)
+        message = wire.framed(data.header, data.body)
         if kind == _BATCH:
-            return b"".join([*self._head, message])
-        self._head.append(message)
-        if (kind == _SCHEMA) != (len(self._head) == 1) or sum(map(len, self._head)) > self._most:
+            return [*self._head, *message]
+        begins = not self._head
+        self._head += message
+        if (kind == _SCHEMA) != begins or sum(map(len, self._head)) > self._most:
             raise ClientRefused("malformed", "a stream has one schema, and dictionaries of a bounded size", "send less")
-        return None
+        return []
 
 
 def _timed(requests: Iterator[bytes], context: grpc.ServicerContext, patience: float) -> Iterator[bytes]:

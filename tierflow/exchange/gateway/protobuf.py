@@ -23,18 +23,18 @@ class Data:
 
     path: tuple[str, ...]
     header: bytes
-    body: bytes
+    body: memoryview
 
 
 def data_of(message: bytes) -> Data:
     """A FlightData. Raises `Malformed`."""
     path: tuple[str, ...] = ()
-    header = body = b""
+    header, body = b"", memoryview(b"")
     for number, content in _fields(message):
         if number == _DESCRIPTOR:
-            path = tuple(_text(part) for inner, part in _fields(content) if inner == _PATH)
+            path = tuple(_text(bytes(part)) for inner, part in _fields(bytes(content)) if inner == _PATH)
         elif number == _HEADER:
-            header = content
+            header = bytes(content)
         elif number == _BODY:
             body = content
     return Data(path, header, body)
@@ -42,7 +42,7 @@ def data_of(message: bytes) -> Data:
 
 def ticket_of(message: bytes) -> bytes:
     """The bytes of a Ticket. Raises `Malformed`."""
-    return next((content for number, content in _fields(message) if number == 1), b"")
+    return next((bytes(content) for number, content in _fields(message) if number == 1), b"")
 
 
 def flight_data(header: bytes, body: bytes | memoryview) -> bytes:
@@ -55,9 +55,9 @@ def put_result(metadata: bytes) -> bytes:
     return b"".join([_tag(1), _varint(len(metadata)), metadata])
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The fields that hold bytes; numbers are passed over. Raises `Malformed`."""
-    at, count = 0, 0
+def _fields(message: bytes) -> Iterator[tuple[int, memoryview]]:
+    """The fields that hold bytes, in place; numbers are passed over. Raises `Malformed`."""
+    at, count, view = 0, 0, memoryview(message)
     while at < len(message):
         tag, at = _read(message, at)
         count += 1
@@ -71,7 +71,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
         if at + size > len(message):
             raise Malformed("a field is longer than the message")
         if kind == 2:
-            yield tag >> 3, message[at : at + size]
+            yield tag >> 3, view[at : at + size]
         at += size
 
 

@@ -183,7 +183,7 @@ def _asked(request: Request, size: int, tag: str) -> tuple[int, int] | None:
 async def _refuse(_: Request, error: Exception) -> Response:
     said = answer(error)
     if said.status >= 500:
-        log.error("a request failed", exc_info=error)
+        log.error("a request failed: %s", error, exc_info=None if isinstance(error, TierflowError) else error)
     headers: dict[str, str] = {}
     if said.after:
         headers["retry-after"] = str(max(round(said.after), 1))

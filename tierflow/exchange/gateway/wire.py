@@ -19,7 +19,7 @@ from tierflow.errors import ClientRefused, PayloadError
 from tierflow.exchange import tables
 from tierflow.exchange.gateway.flatbuffer import Malformed, Table
 
-__all__ = ["ARROW", "JSON", "Message", "check", "message_bytes", "messages", "of_json", "of_stream"]
+__all__ = ["ARROW", "JSON", "Message", "check", "framed", "messages", "of_json", "of_stream"]
 
 ARROW, JSON = "application/vnd.apache.arrow.stream", "application/json"
 HEADER = 1 << 20
@@ -119,10 +119,10 @@ def check(stream: Iterable[Message], most: int) -> None:
         raise Malformed("it is empty")
 
 
-def message_bytes(header: bytes, body: bytes) -> bytes:
-    """A message as it stands in a stream; the header is padded to 8 bytes, as the format wants it."""
+def framed(header: bytes, body: memoryview) -> tuple[bytes, memoryview]:
+    """A message as it stands in a stream, in two pieces; the header is padded to 8 bytes, as the format wants it."""
     padding = -len(header) % 8
-    return b"".join([struct.pack("<II", 0xFFFFFFFF, len(header) + padding), header, bytes(padding), body])
+    return b"".join([struct.pack("<II", 0xFFFFFFFF, len(header) + padding), header, bytes(padding)]), body
 
 
 def _opened(header: bytes) -> tuple[int, Table]:
