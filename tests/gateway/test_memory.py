@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,23 +19,23 @@ AT_ONCE = 4
 GROWTH = 300 << 20
 
 
-def highest(gateway: Gateway, work: Callable[[], object]) -> int:
-    """Bytes that the process had at the most meanwhile."""
+def highest(gateway: Gateway, way: Callable[[int], bool]) -> tuple[int, list[bool]]:
+    """Bytes that the process had at the most while it was done by so many at once, and what each said."""
     found, over = [gateway.memory()], threading.Event()
 
     def look() -> None:
-        while not over.is_set():
+        while not over.wait(0.01):
             found.append(gateway.memory())
-            time.sleep(0.01)
 
     watcher = threading.Thread(target=look)
     watcher.start()
     try:
-        work()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            done = list(pool.map(way, range(AT_ONCE)))
     finally:
         over.set()
         watcher.join()
-    return max(found)
+    return max(found), done
 
 
 def test_large_records_at_once_take_bounded_memory(tmp_path: Path) -> None:
@@ -60,9 +59,7 @@ def test_large_records_at_once_take_bounded_memory(tmp_path: Path) -> None:
     try:
         before = gateway.memory()
         for way in (by_http, by_flight):
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                done: list[bool] = []
-                peak = highest(gateway, lambda way=way: done.extend(pool.map(way, range(AT_ONCE))))  # type: ignore[misc]
+            peak, done = highest(gateway, way)
             print(f"{way.__name__}: from {before >> 20} to {peak >> 20} MiB")
             assert all(done)
             assert peak - before < GROWTH
