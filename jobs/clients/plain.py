@@ -7,6 +7,7 @@ import json
 import ssl
 import sys
 import time
+from functools import partial
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 
@@ -20,15 +21,11 @@ def main(base: str, place: str, token_file: str, trusted: str | None = None) -> 
     """Send a table by HTTP, broken off and again, and one by Flight; receive `model` by both."""
     head = {"Authorization": f"Bearer {Path(token_file).read_text().strip()}"}
     table = pa.table({"at": range(50_000), "celsius": [20.0 + n % 7 for n in range(50_000)]})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
+    with pa.ipc.new_stream(sink := pa.BufferOutputStream(), table.schema) as stream:
         stream.write_table(table)
     body = sink.getvalue().to_pybytes()
-
-    def link() -> HTTPConnection:
-        address = base.partition("//")[2]
-        tls = ssl.create_default_context(cafile=trusted) if trusted else None
-        return HTTPSConnection(address, timeout=30, context=tls) if tls else HTTPConnection(address, timeout=30)
+    kind = partial(HTTPSConnection, context=ssl.create_default_context(cafile=trusted)) if trusted else HTTPConnection
+    link = partial(kind, base.partition("//")[2], timeout=30)
 
     def ask(method: str, path: str, data: bytes | None = None, **more: str) -> tuple[HTTPResponse, bytes]:
         made = link()
@@ -40,11 +37,14 @@ def main(base: str, place: str, token_file: str, trusted: str | None = None) -> 
     broken.request("PUT", PATH, body[:300_000], head | ARROW | {"Content-Length": str(len(body))})
     time.sleep(1)
     broken.close()
-    offset = int(ask("HEAD", PATH)[0].headers["Upload-Offset"])  # what is there says where to go on
-    sent = [ask("PATCH", PATH, body[offset:], Upload_Offset=str(offset), Upload_Complete="?1")[1]]
-    sent.append(ask("PUT", PATH, body, **ARROW)[1])  # again: kept once
+    for _ in range(30):
+        offset = int(ask("HEAD", PATH)[0].headers.get("Upload-Offset", 0))  # what is there says where to go on
+        answer, said = ask("PATCH", PATH, body[offset:], Upload_Offset=str(offset), Upload_Complete="?1")
+        if answer.status < 400:
+            break
+        time.sleep(1)  # more of it came meanwhile, or the gateway is busy
+    sent = [said, ask("PUT", PATH, body, **ARROW)[1]]  # again: kept once
     answer, model = ask("GET", "/v1/versions/model")
-
     client = flight.FlightClient(place, tls_root_certs=Path(trusted).read_bytes() if trusted else None)
     options = flight.FlightCallOptions(headers=[(b"authorization", head["Authorization"].encode())])
     writer, reader = client.do_put(flight.FlightDescriptor.for_path("readings", "noon"), table.schema, options)
@@ -52,8 +52,8 @@ def main(base: str, place: str, token_file: str, trusted: str | None = None) -> 
         writer.write_table(table)
         sent.append(reader.read().to_pybytes())  # it is on the edge node's disk
     parts = client.do_get(flight.Ticket(b"model"), options).read_all()["part"].to_pylist()
-    said = {"offset": offset, "sent": [json.loads(part) for part in sent], "same": b"".join(parts) == model}
-    print(json.dumps(said | {"version": answer.headers["Tierflow-Version"], "model": model.decode()}))
+    done = {"offset": offset, "sent": [json.loads(part) for part in sent], "same": b"".join(parts) == model}
+    print(json.dumps(done | {"version": answer.headers["Tierflow-Version"], "model": model.decode()}))
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def test_a_device_that_cannot_run_ray_sends_and_receives_through_a_cut(
             time.sleep(3)
             first = client()
             assert [said["again"] for said in first["sent"]] == [False, True, False]
-            assert 0 < first["offset"] <= 300_000
+            assert 0 <= first["offset"] <= 300_000
             assert (first["same"], first["version"], first["model"]) == (True, "1", "hello device")
             (gateway,) = gateways(fabric)
             gateway.kill()

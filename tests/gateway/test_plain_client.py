@@ -42,6 +42,7 @@ def test_over_tls_it_sends_once_goes_on_and_receives(tmp_path: Path) -> None:
         )  # fmt: skip
         said = json.loads(done.stdout or done.stderr)
         assert [sent["again"] for sent in said["sent"]] == [False, True, False]
+        assert said["offset"] == 300_000
         assert (said["same"], said["model"]) == (True, "a model")
         assert {key: table.num_rows for key, table in gateway.kept().items()} == {
             "sensor/morning": 50_000,
