@@ -1,0 +1,77 @@
+"""The inside of G2: small calls of an actor at the edge, while nothing else crosses the uplink and while much does.
+
+``python -m benchmarks.urgent_driver REPEATS``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import ray
+
+import tierflow
+from benchmarks.driven import answer, join, tell
+from tierflow.rig import LinkControl
+
+EDGE, UPLINK, BACK = "gw-1", "plant-1<->region-1", "plant-1->region-1"
+RATE, DELAY = 625_000.0, 0.02
+SIZE, SMALL = 50_000_000, 1_000
+"""Bytes of what is fetched meanwhile, and of what a small call carries there and back."""
+PAUSE = 0.02
+"""Seconds between two small calls."""
+BEFORE = 5.0
+"""Seconds of small calls alone."""
+
+
+@tierflow.actor(node=EDGE, num_cpus=0, max_concurrency=2)
+class Echo:
+    """Answers with what it is given."""
+
+    def say(self, words: bytes) -> bytes:
+        return words
+
+    def large(self, size: int, seed: int) -> np.ndarray[Any, Any]:
+        return np.frombuffer(np.random.default_rng(seed).bytes(size), np.uint8)
+
+
+def calls(echo: Any, going: Any) -> list[float]:
+    """Seconds of small calls, one after the other as long as something goes on."""
+    words, took = os.urandom(SMALL), []
+    while going():
+        began = time.perf_counter()
+        ray.get(echo.say.remote(words))
+        took.append(time.perf_counter() - began)
+        time.sleep(PAUSE)
+    return took
+
+
+def main(repeats: int, size: int = SIZE) -> None:
+    """Small calls alone, and during a transfer; seconds of each, and bytes per second of the transfer."""
+    join()
+    LinkControl(os.environ["TIERFLOW_RIG"]).set(UPLINK, rate=RATE, delay=DELAY)
+    echo = Echo.remote()
+    rows = []
+    for turn in range(repeats):
+        ref = echo.large.remote(size, turn)
+        ray.wait([ref], fetch_local=False)
+        until = time.monotonic() + BEFORE
+        alone = calls(echo, lambda: time.monotonic() < until)
+        before, began = tierflow.traffic()[BACK], time.monotonic()
+        thread = threading.Thread(target=ray.get, args=(ref,))
+        thread.start()
+        beside = calls(echo, thread.is_alive)
+        seconds = time.monotonic() - began
+        rows.append([alone, beside, seconds, tierflow.traffic()[BACK] - before])
+        tell(f"{turn + 1} of {repeats}: {np.quantile(alone, [.5, .99])} {np.quantile(beside, [.5, .99])} {size / seconds}")
+        del ref
+    answer(rows)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
