@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from benchmarks import cut, dispatch, idle, placement, prediction, transfers
+from benchmarks import cut, dispatch, idle, placement, prediction, transfers, urgent
 from benchmarks.results import write
 from tierflow.cli.screen import reports_errors
 
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "E1": cut.run,
     "E2": idle.run,
     "G1": transfers.run,
+    "G2": urgent.run,
 }
 
 

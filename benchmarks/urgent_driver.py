@@ -1,15 +1,16 @@
 """The inside of G2: small calls of an actor at the edge, while nothing else crosses the uplink and while much does.
 
-``python -m benchmarks.urgent_driver REPEATS``.
+``python -m benchmarks.urgent_driver REPEATS SIZE RATE``, with bytes and the uplink's bytes per second.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,18 @@ import ray
 
 import tierflow
 from benchmarks.driven import answer, join, tell
-from tierflow.rig import LinkControl
 
-EDGE, UPLINK, BACK = "gw-1", "plant-1<->region-1", "plant-1->region-1"
-RATE, DELAY = 625_000.0, 0.02
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """Bytes per second, and seconds one way."""
+
+    rate: float
+    delay: float
+
+
+SLOW, FAST = Uplink(625_000.0, 0.02), Uplink(12.5e6, 0.01)
+EDGE, BACK = "gw-1", "plant-1->region-1"
 SIZE, SMALL = 50_000_000, 1_000
 """Bytes of what is fetched meanwhile, and of what a small call carries there and back."""
 PAUSE = 0.02
@@ -34,13 +43,15 @@ class Echo:
     """Answers with what it is given."""
 
     def say(self, words: bytes) -> bytes:
+        """Answer at once."""
         return words
 
     def large(self, size: int, seed: int) -> np.ndarray[Any, Any]:
+        """Random bytes, which nothing makes smaller."""
         return np.frombuffer(np.random.default_rng(seed).bytes(size), np.uint8)
 
 
-def calls(echo: Any, going: Any) -> list[float]:
+def calls(echo: Any, going: Callable[[], bool]) -> list[float]:
     """Seconds of small calls, one after the other as long as something goes on."""
     words, took = os.urandom(SMALL), []
     while going():
@@ -51,27 +62,26 @@ def calls(echo: Any, going: Any) -> list[float]:
     return took
 
 
-def main(repeats: int, size: int = SIZE) -> None:
-    """Small calls alone, and during a transfer; seconds of each, and bytes per second of the transfer."""
+def main(repeats: int, size: int, rate: float) -> None:
+    """Small calls alone, and during a transfer; seconds of each, and seconds and bytes of the transfer."""
     join()
-    LinkControl(os.environ["TIERFLOW_RIG"]).set(UPLINK, rate=RATE, delay=DELAY)
     echo = Echo.remote()
     rows = []
     for turn in range(repeats):
         ref = echo.large.remote(size, turn)
         ray.wait([ref], fetch_local=False)
-        until = time.monotonic() + BEFORE
-        alone = calls(echo, lambda: time.monotonic() < until)
+        until = time.monotonic() + (BEFORE if rate == SLOW.rate else 0.5)
+        alone = calls(echo, lambda until=until: time.monotonic() < until)
         before, began = tierflow.traffic()[BACK], time.monotonic()
         thread = threading.Thread(target=ray.get, args=(ref,))
         thread.start()
         beside = calls(echo, thread.is_alive)
         seconds = time.monotonic() - began
         rows.append([alone, beside, seconds, tierflow.traffic()[BACK] - before])
-        tell(f"{turn + 1} of {repeats}: {np.quantile(alone, [.5, .99])} {np.quantile(beside, [.5, .99])} {size / seconds}")
+        tell(f"{turn + 1} of {repeats} at {rate * 8e-6:g} Mbit/s")
         del ref
     answer(rows)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

@@ -20,8 +20,8 @@ from typing import Any
 from tierflow.errors import TrustError
 from tierflow.runtime.grants import Grants
 from tierflow.runtime.keys import Keys
-from tierflow.runtime.settings import read_token
-from tierflow.topology import load
+from tierflow.runtime.settings import read_token, transfer_environment
+from tierflow.topology import Topology, load
 from tierflow.trust import Claim, JoinToken, Knocks, admit
 from tierflow.trust.authority import NODE_LIFE
 
@@ -82,6 +82,7 @@ class Door:
             **asdict(claim),
             "fabric": self._spec.name,
             "head": self._head,
+            "transfers": transfer_environment(Topology.of(self._spec), claim.name),
             "token": read_token(self._state / "token"),
             "own": own.sealed(self._keys.secret),
             "tls": tls,

@@ -31,19 +31,20 @@ log = logging.getLogger("tierflow.node")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What this machine was given: who it is, where the head is, and the folder with its keys."""
+    """What this machine was given: who it is, where the head is, the folder with its keys, how its Ray is to send."""
 
     claim: Claim
     fabric: str
     head: str
     folder: Path
     encrypted: bool
+    transfers: dict[str, str]
 
     def environment(self) -> dict[str, str]:
         """What its Ray node must find in its environment."""
         own = {FABRIC: str(state_folder(self.fabric)), NODE_FOLDER: str(self.folder)}
         tls = tls_environment(self.folder) if self.encrypted else {}
-        return ray_environment(self.folder / RAY_TOKEN) | tls | own
+        return ray_environment(self.folder / RAY_TOKEN) | self.transfers | tls | own
 
 
 def read_join_token(path: Path) -> str:
@@ -119,7 +120,7 @@ def _shown(text: str, name: str, address: str) -> Entry:
 
 def _entry(given: Mapping[str, Any], folder: Path) -> Entry:
     claim = Claim(given["name"], given["tier"], given["site"], given["address"])
-    return Entry(claim, given["fabric"], given["head"], folder, given["encrypted"])
+    return Entry(claim, given["fabric"], given["head"], folder, given["encrypted"], given.get("transfers", {}))
 
 
 def _kept(folder: Path) -> str | None:

@@ -40,9 +40,10 @@ from tierflow.runtime.settings import (
     head_environment,
     make_token,
     ray_environment,
+    transfer_environment,
 )
 from tierflow.runtime.tcp import kernel_can
-from tierflow.topology import ClusterSpec, Member, NodeSpec, dump
+from tierflow.topology import ClusterSpec, Member, NodeSpec, Topology, dump
 from tierflow.trust import STARTED, Claim
 
 __all__ = [
@@ -204,7 +205,8 @@ def _own_environment(record: FabricRecord, node: str) -> dict[str, str]:
     state = Path(record.state)
     tls = tls_environment(node_folder(state, node)) if Keys(state).encrypted else {}
     patient = kernel_can() if record.hosts == "rig" else None
-    return ray_environment(record.token, patient=patient) | tls | {FABRIC: record.state} | rig
+    transfers = transfer_environment(Topology.of(record.spec()), node)
+    return ray_environment(record.token, patient=patient) | transfers | tls | {FABRIC: record.state} | rig
 
 
 def _trust(spec: ClusterSpec, state: Path, starts: Collection[NodeStart]) -> None:

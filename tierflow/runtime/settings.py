@@ -13,8 +13,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tierflow.cost.chunks import chunk_size, window
 from tierflow.errors import FabricError
 from tierflow.runtime.tcp import is_tuned
+from tierflow.topology import Topology
 
 __all__ = [
     "FABRIC",
@@ -29,6 +31,7 @@ __all__ = [
     "make_token",
     "ray_environment",
     "read_token",
+    "transfer_environment",
 ]
 
 FABRIC = "TIERFLOW_FABRIC"
@@ -61,13 +64,15 @@ PATIENT: Mapping[str, str] = {
     "RAY_grpc_client_keepalive_timeout_ms": "150000",
     "RAY_grpc_keepalive_time_ms": "60000",
     "RAY_grpc_keepalive_timeout_ms": "150000",
+    "RAY_object_manager_pull_timeout_ms": "120000",
 }
 """Where TCP tries again each second (`runtime.tcp`), connections are to outlast a cut.
 
 gRPC gives a socket the keepalive's timeout as TCP_USER_TIMEOUT, also while it connects: with 3 s an attempt during a
 cut is over after 3 s, and the wait to the next one grows 1.6-fold to 120 s. That was what calls waited for after a heal
 (12 to 14 s after a cut of 60 s). An attempt that may take longer than the longest wait (144 s with its jitter) is under
-way all the time, and connects within a second of the heal.
+way all the time, and connects within a second of the heal. So a node need not ask again for an object that is still
+coming: at Ray's 10 s it does, all chunks are sent once more, and what takes 20 s on a slow link crosses it twice.
 """
 
 SELDOM: Mapping[str, str] = {"RAY_grpc_keepalive_time_ms": "600000"}
@@ -98,6 +103,16 @@ def ray_environment(token: Path, *, patient: bool | None = None) -> dict[str, st
         TOKEN_PATH: str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
+
+
+def transfer_environment(topology: Topology, node: str) -> dict[str, str]:
+    """How Ray on a node cuts up large objects, see `cost.chunks`; nothing where its own way is as good."""
+    size = chunk_size(topology)
+    if size is None:
+        return {}
+    most = window(topology, node, size)
+    at_once = {} if most is None else {"RAY_object_manager_max_bytes_in_flight": str(most)}
+    return {"RAY_object_manager_default_chunk_size": str(size), **at_once}
 
 
 def head_environment(gcs: Path) -> dict[str, str]:
