@@ -27,7 +27,7 @@ WITHOUT = ("cam-1", "cam-2", "cam-3")
 
 def run(*, quick: bool) -> Result:
     """Two fabrics side by side, one with Ray's own way of sending objects: a slow uplink, then a fast one."""
-    repeats, size = (2, SIZE // 5) if quick else (7, SIZE)
+    repeats, size = 7, SIZE // 10 if quick else SIZE
     slow = _both(SLOW, repeats, size)
     fast = _both(FAST, repeats, SIZE // 2)
     return result(slow, fast, repeats, size)

@@ -62,6 +62,10 @@ def calls(echo: Any, going: Callable[[], bool]) -> list[float]:
     return took
 
 
+def _until(end: float) -> Callable[[], bool]:
+    return lambda: time.monotonic() < end
+
+
 def main(repeats: int, size: int, rate: float) -> None:
     """Small calls alone, and during a transfer; seconds of each, and seconds and bytes of the transfer."""
     join()
@@ -70,8 +74,7 @@ def main(repeats: int, size: int, rate: float) -> None:
     for turn in range(repeats):
         ref = echo.large.remote(size, turn)
         ray.wait([ref], fetch_local=False)
-        until = time.monotonic() + (BEFORE if rate == SLOW.rate else 0.5)
-        alone = calls(echo, lambda until=until: time.monotonic() < until)
+        alone = calls(echo, _until(time.monotonic() + (BEFORE if rate == SLOW.rate else 0.5)))
         before, began = tierflow.traffic()[BACK], time.monotonic()
         thread = threading.Thread(target=ray.get, args=(ref,))
         thread.start()
