@@ -27,7 +27,7 @@ from tierflow.topology import NODE
 
 EDGE, UPLINK, BACK = "gw-1", "plant-1<->region-1", "plant-1->region-1"
 RATES = {"1 Mbit/s": 125_000.0, "10 Mbit/s": 1.25e6, "100 Mbit/s": 12.5e6}
-SECONDS = 2.0
+SECONDS = 1.25
 """About how long a value's bytes take as they are."""
 LEARNING = 2
 """Fetches of each kind that are not counted."""

@@ -79,3 +79,9 @@ def test_what_another_codec_beats_in_everything_is_no_choice() -> None:
 def test_a_lossy_codec_is_chosen_only_where_it_is_among_those_allowed() -> None:
     assert best(WEIGHTS.size, SLOW, ratios([WEIGHTS], [*LOSSLESS, CODECS["int8"]])).name == "int8"
     assert ratios([tensor(np.full(100_000, np.nan))], [CODECS["int8"]]) == ()
+
+
+def test_what_takes_longer_to_ask_for_than_it_saves_goes_as_it_is() -> None:
+    near, far = Crossing(1.25e6), Crossing(1.25e6, trip=3.0)
+    assert best(TABLE.size, near, ratios([TABLE], LOSSLESS)).name == "columns"
+    assert best(TABLE.size, far, ratios([TABLE], LOSSLESS)).name == "raw"

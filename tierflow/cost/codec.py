@@ -38,16 +38,20 @@ RAW = Codec("raw")
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Between the one who has bytes and the one who reads them: bytes per second, and the speeds of both nodes."""
+    """Between the one who has bytes and the one who reads them: bytes per second, and the speeds of both nodes.
+
+    `trip` is the seconds until the one who has the bytes has been asked to pack them.
+    """
 
     rate: float
     source_speed: float = 1.0
     target_speed: float = 1.0
+    trip: float = 0.0
 
     def seconds(self, codec: Codec, size: float) -> float:
         """From so many bytes to the same bytes there."""
         packing = 1.0 / (codec.encode * self.source_speed) + 1.0 / (codec.decode * self.target_speed)
-        return size * (packing + codec.ratio / self.rate)
+        return size * (packing + codec.ratio / self.rate) + (self.trip if codec.name != RAW.name else 0.0)
 
 
 def best(size: float, crossing: Crossing, codecs: Iterable[Codec]) -> Codec:

@@ -40,8 +40,8 @@ LOOK = 0.1
 """Seconds between two looks at who is cut off, of a call that waits."""
 OVERDUE = 3.0
 """Seconds after which a call of milliseconds is taken to hang."""
-FETCH = 2.0
-"""Seconds after which a result that is there and is not small is fetched beside the look-out for a cut."""
+FETCH = 0.25
+"""Seconds after which a result that is there, of nobody knows what size, is fetched beside the look-out for a cut."""
 ASK = 0.25
 """Seconds that Ray's GCS has to say where an actor is; it may be cut off itself."""
 REMEMBERED = 4096
@@ -160,8 +160,12 @@ class Cuts:
             Cut: one of them is.
             _NotPacked: somebody else is cut off, perhaps the head, which has to hand out what packs (`packs`).
         """
+        known = [self._placing.known(ref.binary()) for ref in all_]
+        here = self._placing.caller
         try:
-            return ray.get(refs, timeout=_rest(until, FETCH if self._may_be_large(all_) else None))
+            # Ray begins a transfer anew when whoever waited for it gives up: what is large is waited for beside.
+            if not any(place is not None and place.size > INLINE and place.at != here for place in known):
+                return ray.get(refs, timeout=_rest(until, FETCH if None in known else None))
         except ray.exceptions.GetTimeoutError:
             if until is not None and time.monotonic() >= until:
                 raise
@@ -182,8 +186,7 @@ class Cuts:
         while thread.is_alive():
             thread.join(LOOK)
             if thread.is_alive() and self.look().cut:
-                places = [self._placing.known(ref.binary()) for ref in all_]
-                self._raise([place.at for place in places if place is not None], "the result", WAIT)
+                self._raise([place.at for place in known if place is not None], "the result", WAIT)
                 if packs:
                     raise _NotPacked
         value, error = found[0]
@@ -211,10 +214,6 @@ class Cuts:
         while len(self._instead) > REMEMBERED:
             del self._instead[next(iter(self._instead))]
         return bool(others)
-
-    def _may_be_large(self, refs: Sequence[Any]) -> bool:
-        known = [self._placing.known(ref.binary()) for ref in refs]
-        return any(place is None or (place.size > INLINE and place.at != self._placing.caller) for place in known)
 
     def _latest(self, ref: Any) -> Any:
         """The reference to a call that was submitted again in place of this one's."""

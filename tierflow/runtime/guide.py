@@ -126,7 +126,9 @@ class Guide:
                 self.placing.live(_key(made), work.request.name, choice)
             return made
         ready.calls += 1
-        brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS
+        # Each large result is looked at too: what it is like decides how it is fetched.
+        light = ready.made is None or ready.made.size <= INLINE
+        brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS and light
         # What is to be kept is looked at for each call, and one call is enough to look at another node.
         if brief and alike is not None and not policy.asked and not choice.explores:
             ready.start = start  # the same function: Ray's GCS hands out each, and may be cut off before the second

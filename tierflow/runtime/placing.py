@@ -276,9 +276,10 @@ class Placing:
             return RAW
         conditions = self._conditions
         here, there = conditions.fixed.nodes[self.caller], conditions.fixed.nodes[item.at]
-        rate = float(way(conditions, self.caller, inward=True).rate[there])
+        path = way(conditions, self.caller, inward=True)
+        trip = TRIPS * 2.0 * float(path.delay[there]) + float(conditions.dispatch.value[there])
         speeds = float(conditions.speed.value[there]), float(conditions.speed.value[here])
-        return best(item.size, Crossing(rate, *speeds), item.packs)
+        return best(item.size, Crossing(float(path.rate[there]), *speeds, trip), item.packs)
 
     def follow(self, key: bytes, like: Input | None) -> None:
         """Take note of the result of a call that nobody looked at: it is like that of one before it."""
