@@ -18,12 +18,12 @@ PROGRAM = """
     links = LinkControl(os.environ["TIERFLOW_RIG"])
     UP, DOWN = "plant-1->region-1", "region-1->plant-1"
     def table():
-        rng, rows = np.random.default_rng(0), 200_000
+        rng, rows = np.random.default_rng(0), 100_000
         at = np.cumsum(rng.integers(9_000, 11_000, rows)).astype("datetime64[us]")
         value = np.cumsum(rng.normal(size=rows)).astype(np.float32)
         return pa.table({"at": at, "value": value, "status": rng.choice(["ok", "warm", "hot"], rows)})
     def noise():
-        return np.frombuffer(np.random.default_rng(0).bytes(2_000_000), np.uint8)
+        return np.frombuffer(np.random.default_rng(0).bytes(1_000_000), np.uint8)
     def state():
         rng = np.random.default_rng(0)
         return {"layers": [{"weight": rng.normal(size=(200, 500)).astype(np.float32)} for _ in range(5)], "step": 7}
@@ -89,10 +89,10 @@ def test_what_can_be_made_smaller_crosses_a_slow_link_so_and_what_cannot_as_it_i
     assert table["off"] == table["wrong"] == table["wrong_back"] == 0
     assert max(table["packed"][0], table["taken"][0], table["sent"][0]) < table["raw"][0] / 2
     assert noise["off"] == noise["wrong"] == noise["wrong_back"] == 0
-    assert max(noise["packed"][0], noise["taken"][0], noise["sent"][0]) < 1.05 * noise["raw"][0]
+    assert max(noise["packed"][0], noise["taken"][0], noise["sent"][0]) < 1.1 * noise["raw"][0]
     assert 0 < max(state["off"], state["wrong"]) <= 0.01
     assert max(state["packed"][0], state["taken"][0]) < state["raw"][0] / 2
     assert state["wrong_back"] == 0  # the call that takes it does not allow more
     assert found["brief"][0] < 200_000
-    assert found["alone"][0] == found["multicast"][0] == [2_000_000] * 3
-    assert 2_000_000 < found["multicast"][1] < 1.2 * 2_000_000 < 2 * 2_000_000 < found["alone"][1]
+    assert found["alone"][0] == found["multicast"][0] == [1_000_000] * 3
+    assert 1_000_000 < found["multicast"][1] < 1_300_000 < 2_000_000 < found["alone"][1]
