@@ -126,9 +126,7 @@ class Guide:
                 self.placing.live(_key(made), work.request.name, choice)
             return made
         ready.calls += 1
-        # Each large result is looked at too: what it is like decides how it is fetched.
-        light = ready.made is None or ready.made.size <= INLINE
-        brief = choice.compute < BRIEF and ready.calls > FIRST_CALLS and light
+        brief = _is_brief(choice, ready)
         # What is to be kept is looked at for each call, and one call is enough to look at another node.
         if brief and alike is not None and not policy.asked and not choice.explores:
             ready.start = start  # the same function: Ray's GCS hands out each, and may be cut off before the second
@@ -321,6 +319,12 @@ def _key(of: Any) -> bytes:
     """What an actor or the result of a call is known by."""
     key: bytes = of._actor_id.binary() if isinstance(of, ray.actor.ActorHandle) else of.binary()
     return key
+
+
+def _is_brief(choice: Choice, ready: Ready) -> bool:
+    """Whether one call may stand for several. Each large result is looked at: what it is like decides how it comes."""
+    small = ready.made is None or ready.made.size <= INLINE
+    return choice.compute < BRIEF and ready.calls > FIRST_CALLS and small
 
 
 def _packs(value: Any, work: Work, policy: Policy) -> tuple[Codec, ...]:
