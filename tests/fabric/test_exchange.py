@@ -7,9 +7,13 @@ import json
 import pytest
 
 from tests.fabric.conftest import Driver
+from tests.fabric.test_cuts import whole
 from tierflow.rig import Rig
 
-pytestmark = [pytest.mark.namespace, pytest.mark.usefixtures("measured")]
+__all__ = ["whole"]
+
+# Nothing goes packed while anybody is cut off, as after the tests of cuts.
+pytestmark = [pytest.mark.namespace, pytest.mark.usefixtures("measured", "whole")]
 
 PROGRAM = """
     import json, os, time
@@ -95,4 +99,4 @@ def test_what_can_be_made_smaller_crosses_a_slow_link_so_and_what_cannot_as_it_i
     assert state["wrong_back"] == 0  # the call that takes it does not allow more
     assert found["brief"][0] < 200_000
     assert found["alone"][0] == found["multicast"][0] == [1_000_000] * 3
-    assert 1_000_000 < found["multicast"][1] < 1_300_000 < 2_000_000 < found["alone"][1]
+    assert 1_000_000 < found["multicast"][1] < 0.6 * found["alone"][1]

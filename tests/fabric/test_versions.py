@@ -26,7 +26,7 @@ PUBLISH = """
     torch.manual_seed(0)
     state = {{f"layer{{number}}.weight": torch.randn(256, 256) for number in range(16)}}
     {change}
-    print("RESULT", tierflow.publish("model", state))
+    print("RESULT", tierflow.publish("network", state))
 """
 FIRST, ALL, ONE = (
     "",
@@ -36,7 +36,7 @@ FIRST, ALL, ONE = (
 
 FOLLOW = """
     import json, sys, time, tierflow
-    model = tierflow.follow("model")
+    model = tierflow.follow("network")
     told = 0
     while True:
         if model.version != told:
@@ -64,7 +64,7 @@ def test_a_model_comes_down_through_a_cut_and_a_small_change_is_a_small_transfer
         "PYTHONPATH": str(ROOT),
         NODE_FOLDER: str(node_folder(Path(fabric.state), "cam-1")),
     }
-    chunks = node_folder(Path(fabric.state), "cam-1") / "followed" / "model" / "chunks"
+    chunks = node_folder(Path(fabric.state), "cam-1") / "followed" / "network" / "chunks"
 
     def until(holds: Callable[[], bool], patience: float = 60) -> None:
         end = time.monotonic() + patience
