@@ -21,7 +21,7 @@ The house, from the ground up; a room imports only rooms below it:
 
 from __future__ import annotations
 
-from tierflow.errors import Cut, FabricError, NoPlacement, OptionError, OutboxFull, Refusal, TierflowError
+from tierflow.errors import Cut, FabricError, NoPlacement, OptionError, OutboxFull, Refusal, StayRefused, TierflowError
 from tierflow.sdk import (
     Actor,
     Followed,
@@ -30,6 +30,7 @@ from tierflow.sdk import (
     Placement,
     Task,
     actor,
+    describe,
     explain,
     follow,
     get,
@@ -58,9 +59,11 @@ __all__ = [
     "OutboxFull",
     "Placement",
     "Refusal",
+    "StayRefused",
     "Task",
     "TierflowError",
     "actor",
+    "describe",
     "explain",
     "follow",
     "get",

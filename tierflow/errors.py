@@ -25,10 +25,12 @@ __all__ = [
     "Refusal",
     "RefusedAs",
     "RigError",
+    "StayRefused",
     "StoreError",
     "TierflowError",
     "TrustError",
     "UnitError",
+    "Withheld",
 ]
 
 
@@ -238,3 +240,36 @@ class ClientRefused(TierflowError):
 
     def __str__(self) -> str:
         return f"{self.problem}; {self.mend}"
+
+
+class StayRefused(TierflowError):
+    """A value that may not leave its device or site was asked for outside, or was about to be sent there.
+
+    Attributes:
+        what: the value in words ("a table of camera on cam-1").
+        asked: who asked for it, or where it was to go.
+        scope: the device or site that it may not leave.
+        mend: what can be done.
+        id: by which audit logs name the value; empty where several went into it.
+    """
+
+    def __init__(self, what: str, asked: str, scope: str, mend: str, id: str = "") -> None:
+        super().__init__(what, asked, scope, mend, id)
+        self.what, self.asked, self.scope, self.mend, self.id = what, asked, scope, mend, id
+
+    def __str__(self) -> str:
+        return f"{self.what} may not leave {self.scope}, and {self.asked}; {self.mend}"
+
+
+class Withheld(TierflowError):
+    """What is left of an error of a function that had read what may not leave: its type, and not what it says."""
+
+    def __init__(self, function: str, kind: str, scope: str) -> None:
+        super().__init__(function, kind, scope)
+        self.function, self.kind, self.scope = function, kind, scope
+
+    def __str__(self) -> str:
+        return (
+            f"{self.function} ended in {self.kind}; what that says may hold data which may not leave {self.scope}, and "
+            "is withheld: log it on the node, or catch it and return what may be known under releases="
+        )

@@ -67,9 +67,12 @@ class Trained:
     placed: Placed
 
 
-@tierflow.task(num_cpus=0.5, stay="site")
+@tierflow.task(num_cpus=0.5, stay="site", releases="model weights")
 def train_smaller(train: Floats, calibration: Floats, seed: int, steps: int) -> Model:
-    """Train a device's model on its normal history, both (rows, channels): raw readings, so it stays in the site."""
+    """Train a device's model on its normal history, both (rows, channels): raw readings, so it stays in the site.
+
+    What leaves it are the weights, and the audit log says so.
+    """
     from jobs.anomaly import forecaster
 
     start = time.perf_counter()

@@ -94,7 +94,7 @@ def where():
     import ray
     return ray.get_runtime_context().get_node_labels()[NODE]
 
-@tierflow.task
+@tierflow.task(releases="where it ran")
 def look(frame): return "large on " + where()
 
 @look.variant(accuracy=0.8, node="gw-1")

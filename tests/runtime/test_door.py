@@ -81,7 +81,9 @@ def test_a_machine_gets_all_that_its_node_needs_and_keeps_it_to_itself(head: Hea
     assert environment["RAY_USE_TLS"] == "1"
     assert facts(Path(environment["RAY_TLS_SERVER_CERT"]).read_bytes()).names[0] == head.here
     files = list(got.folder.iterdir())
-    assert len(files) == 6
+    assert len(files) == 8
+    assert (got.folder / "site.key").read_bytes() == Keys(head.state).of_site("plant-1")
+    assert Keys(head.state).of_site("plant-1") not in (got.folder / "given.json").read_bytes()
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     assert stat.S_IMODE(got.folder.stat().st_mode) == 0o700
     check = ["openssl", "verify", "-CAfile", environment["RAY_TLS_CA_CERT"], environment["RAY_TLS_SERVER_CERT"]]

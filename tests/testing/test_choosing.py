@@ -39,7 +39,7 @@ def look(frame: bytes) -> int:
     return len(frame)
 
 
-@tierflow.task
+@tierflow.task(releases="words")
 def recognise(frame: bytes) -> str:
     return "large"
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.topology.test_describe import drawn
 from tierflow.testing.strategies import policy_specs
-from tierflow.topology import PolicySpec, describe, dump, parse
+from tierflow.topology import PolicySpec, Stay, describe, dump, parse, strictest
 
 POLICY = """\
 policy:
@@ -88,3 +89,15 @@ def test_any_policy_comes_back(policy: PolicySpec) -> None:
     spec = parse("name: a\nhosts: local\nnodes:\n- {name: cloud-1, tier: cloud, site: s}\n")
     spec = spec.model_copy(update={"policy": policy})
     assert parse(dump(spec)) == spec
+
+
+_labels = st.sampled_from((None, "site", "device"))
+
+
+@given(_labels, _labels, _labels)
+def test_the_strictest_label_is_the_same_in_any_order(one: Stay | None, two: Stay | None, three: Stay | None) -> None:
+    assert strictest((one, two)) == strictest((two, one))
+    assert strictest((strictest((one, two)), three)) == strictest((one, strictest((two, three))))
+    assert strictest((one, one, None)) == one
+    assert strictest((one, "device")) == "device"
+    assert strictest(()) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tierflow.cli import certs, check, explain, fabric, gateway, job, rig, run, token
+from tierflow.cli import audit, certs, check, explain, fabric, gateway, job, rig, run, token
 from tierflow.cli.screen import reports_errors
 
 __all__ = ["app", "main"]
@@ -23,6 +23,7 @@ app.command("restart")(fabric.restart)
 app.command("down")(fabric.down)
 app.command("join")(fabric.join)
 app.command("explain")(explain.explain)
+app.command("audit")(audit.audit)
 app.command("submit", context_settings={"allow_interspersed_args": False})(job.submit)
 app.command("run", context_settings={"allow_interspersed_args": True})(run.run)
 app.add_typer(rig.app, name="rig")

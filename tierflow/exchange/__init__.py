@@ -12,13 +12,33 @@ node reads it there:
   which costs less than a mapping.
 - a **numpy array** travels as Ray sends it: out of band, shared, read-only.
 
+What has a **label** (``stay="device"`` or ``"site"``) travels *sealed*: an `Envelope` that all may read, and pieces
+that open with a secret of that device or site only (`exchange.sealing`).
+
 Everything nested in dicts, lists, dataclasses or modules is covered, because the pickler meets each value by its type.
 """
 
 from __future__ import annotations
 
+from tierflow.exchange.envelope import Envelope, Source, looks
 from tierflow.exchange.payload import Payload, decode, encode
 from tierflow.exchange.pickling import register, size_of
+from tierflow.exchange.sealing import fingerprint, read_line, seal, unseal
 from tierflow.exchange.stored import freeze, thaw
 
-__all__ = ["Payload", "decode", "encode", "freeze", "register", "size_of", "thaw"]
+__all__ = [
+    "Envelope",
+    "Payload",
+    "Source",
+    "decode",
+    "encode",
+    "fingerprint",
+    "freeze",
+    "looks",
+    "read_line",
+    "register",
+    "seal",
+    "size_of",
+    "thaw",
+    "unseal",
+]

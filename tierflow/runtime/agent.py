@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,15 +19,18 @@ import ray
 
 from tierflow.runtime import probe
 from tierflow.runtime.arrow import carry_arrow
+from tierflow.runtime.audit import AuditLog
 from tierflow.runtime.beside import start_when_needed
 from tierflow.runtime.boxes import followed, outboxes
 from tierflow.runtime.following import Follower
 from tierflow.runtime.hardware import Hardware, hardware
 from tierflow.runtime.load import Load, Steps
+from tierflow.runtime.scope import folder_here
 from tierflow.runtime.sender import Sender
 from tierflow.runtime.settings import NODE_FOLDER
 from tierflow.runtime.speed import measured
 from tierflow.topology.column import Value
+from tierflow.trust import End
 
 __all__ = ["Agent", "Facts"]
 
@@ -92,6 +95,17 @@ class Agent:
         began = perf_counter()
         value = ray.get(refs[0])
         return int(value.nbytes), perf_counter() - began
+
+    def witness(self, entry: Mapping[str, Any]) -> None:
+        """Write down in this node's audit log that one of its values was refused elsewhere."""
+        folder = folder_here()
+        if folder is not None:
+            AuditLog(folder).add({**entry, "what": "refusal elsewhere"})
+
+    def audit(self) -> tuple[Sequence[bytes], End]:
+        """This node's audit log, see `AuditLog.read`."""
+        folder = folder_here()
+        return ((), End()) if folder is None else AuditLog(folder).read()
 
     def watch(self, tell: Tell, every: float = EVERY) -> None:
         """Look every so many seconds how busy others keep this node, and tell it when that has changed for good.

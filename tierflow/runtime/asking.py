@@ -19,7 +19,7 @@ from tierflow.planning.choose import Choice
 from tierflow.runtime.placing import Placing
 from tierflow.runtime.weight import weight
 from tierflow.runtime.work import Work
-from tierflow.topology import Member
+from tierflow.topology import Member, Stay
 
 __all__ = [
     "INLINE_TEXT",
@@ -65,10 +65,12 @@ def inputs(
     caller: str,
     where: Callable[[Any], Input | None],
     packs: Callable[[Any], tuple[Codec, ...]] = lambda value: (),
+    stay: Stay | None = None,
 ) -> tuple[Input, ...]:
     """The inputs of a call from the node `caller`: what is small together, and each other one.
 
-    `where` tells the place and size of what is a reference, and None of what is not; `packs` what makes that smaller.
+    `where` tells the place and size of what is a reference, and None of what is not; `packs` what makes that smaller,
+    and `stay` what it may not leave, because the caller has read what may not.
     """
     here, beside = 0, []
     for value in values:
@@ -78,10 +80,10 @@ def inputs(
             continue
         size = weight(value)
         if size > INLINE_TEXT:
-            beside.append(Input(caller, float(size), packs=packs(value)))
+            beside.append(Input(caller, float(size), stay, packs=packs(value)))
         else:
             here += size
-    return (Input(caller, float(here)), *beside) if here else tuple(beside)
+    return (Input(caller, float(here), stay), *beside) if here else tuple(beside)
 
 
 def refusals(work: Work, members: Sequence[Member], nodes: Iterable[str]) -> Refused:

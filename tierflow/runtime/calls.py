@@ -11,7 +11,7 @@ from typing import Any
 
 import ray
 
-from tierflow.errors import FabricError
+from tierflow.errors import FabricError, StayRefused
 from tierflow.planning import Policy, eligible, no_placement
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.answering import own_address
@@ -27,7 +27,7 @@ from tierflow.runtime.starters import made_ready, options_of
 from tierflow.runtime.traffic import traffic
 from tierflow.runtime.whereabouts import whereabouts
 from tierflow.runtime.work import Placement, Ready, Work
-from tierflow.topology import Member
+from tierflow.topology import Member, Stay
 
 __all__ = ["RayFabric", "connect"]
 
@@ -90,12 +90,21 @@ class RayFabric:
 
         Raises:
             Cut: it is on its way to, or at, a node that is.
+            StayRefused: it may not leave its device or site, and this process is outside.
         """
         self._join()
         all_ = refs if isinstance(refs, list) else [refs]
-        if self._guide is not None and all_ and all(isinstance(ref, ray.ObjectRef) for ref in all_):
-            return self._guide.get(refs, timeout)
-        return ray.get(refs, timeout=timeout)
+        try:
+            if self._guide is not None and all_ and all(isinstance(ref, ray.ObjectRef) for ref in all_):
+                return self._guide.get(refs, timeout)
+            return ray.get(refs, timeout=timeout)
+        except (ray.exceptions.RaySystemError, ray.exceptions.RayTaskError) as error:
+            from tierflow.runtime.guard import refusal_in  # here and below, because it loads pyarrow
+
+            refused = refusal_in(error)
+            if refused is None or isinstance(error, StayRefused):
+                raise
+            raise refused from None
 
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """`ray.wait`."""
@@ -105,14 +114,27 @@ class RayFabric:
             self._guide.looked(ready)
         return ready, waiting
 
-    def put(self, value: Any) -> Any:
-        """`ray.put`."""
+    def put(self, value: Any, stay: Stay | None = None) -> Any:
+        """`ray.put`, of a value that may not leave its device or site."""
         self._join()
         carry_arrow()
-        ref = ray.put(value)
+        if stay is None:
+            ref = ray.put(value)
+        else:
+            from tierflow.runtime.guard import Sealed
+
+            ref = ray.put(Sealed(value, stay))
         if self._guide is not None:
-            self._guide.keeps(ref, value)
+            self._guide.keeps(ref, value, stay)
         return ref
+
+    def describe(self, ref: Any) -> Any:
+        """What is known of a value without opening it: an `exchange.Envelope`."""
+        from tierflow.runtime.described import described
+
+        self._join()
+        names = {member.ray_id: member.name for member in self._membership.latest().members}
+        return described(ref, names)
 
     def members(self) -> tuple[Member, ...]:
         """The nodes now, with what is free on each."""

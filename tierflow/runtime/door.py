@@ -85,6 +85,7 @@ class Door:
             "transfers": transfer_environment(Topology.of(self._spec), claim.name),
             "token": read_token(self._state / "token"),
             "own": own.sealed(self._keys.secret),
+            "site_secret": self._keys.of_site(claim.site).hex(),
             "tls": tls,
         }
 

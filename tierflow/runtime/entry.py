@@ -16,6 +16,7 @@ from tierflow.errors import FabricError, TrustError
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.keys import CERTIFICATE, KEY, TRUSTED, tls_environment
 from tierflow.runtime.record import node_folder, state_folder
+from tierflow.runtime.scope import keep_site_secret
 from tierflow.runtime.settings import FABRIC, NODE_FOLDER, ray_environment
 from tierflow.trust import Claim, JoinToken, ask
 
@@ -113,6 +114,8 @@ def _shown(text: str, name: str, address: str) -> Entry:
         write_whole(folder / TRUSTED, tls["trusted"])
     write_whole(folder / RAY_TOKEN, given.pop("token"))
     write_whole(folder / OWN, given.pop("own"))
+    if secret := given.pop("site_secret", None):
+        keep_site_secret(folder, given["site"], bytes.fromhex(secret))
     given["encrypted"] = tls is not None
     write_whole(folder / GIVEN, json.dumps(given))
     return _entry(given, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic, sleep
 from typing import Any
@@ -18,6 +19,7 @@ from tierflow.errors import FabricError
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
+from tierflow.runtime import taint
 from tierflow.runtime.asking import (
     INLINE_TEXT,
     error_words,
@@ -34,7 +36,7 @@ from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import made_ready
 from tierflow.runtime.weight import weight
 from tierflow.runtime.work import Placement, Ready, Work
-from tierflow.topology import Member
+from tierflow.topology import Member, Stay, strictest
 
 __all__ = ["Guide"]
 
@@ -62,7 +64,7 @@ class Guide:
         self.placing, self._sharing, self._program = sharing.placing, sharing, program
         self._names: dict[str, str] = {}
         self._members: dict[str, Member] = {}
-        self._skipped = 0.0
+        self._skipped, self._labels = 0.0, False
         self._cuts = Cuts(self.placing, lambda: tuple(self._members.values()))
         self.meet(members)
 
@@ -98,7 +100,7 @@ class Guide:
             Cut: the nodes that could run it are cut off from here.
             NoPlacement: no node can keep what the policy asks.
         """
-        reach, alike = self._cuts.look(), None if kwargs else self._alike(args)
+        reach, alike = self._cuts.look(), None if kwargs or taint.now() is not None else self._alike(args)
         if ready.skip > 0 and alike is not None and self._goes_on(ready, alike, reach):
             ready.skip -= 1
             self._skipped = monotonic()
@@ -110,9 +112,7 @@ class Guide:
         began = monotonic()
         policy = self._policy(work, ready)
         values = (*args, *kwargs.values())
-        if policy.stay is not None:
-            self._await(work, [value for value in values if isinstance(value, ray.ObjectRef)])
-        given = inputs(values, self.placing.caller, self._where, lambda value: _packs(value, work, policy))
+        given = self._inputs(work, policy, values)
         if policy.accuracy is not None and ready.rivals is not work.variants:
             ready.refused, ready.rivals = refusals(work, tuple(self._members.values()), self.nodes), work.variants
         awaits = any(isinstance(value, ray.ObjectRef) and self.placing.awaits(value.binary()) for value in values)
@@ -135,7 +135,8 @@ class Guide:
             ready.skip, ready.node, ready.reach, ready.alike = ready.stride - 1, choice.node, reach, alike
         ref, told = self._started(start, doer, choice, args, kwargs)
         stands_for = ready.skip + 1 if brief else 1
-        flight = self.placing.begin(ref.binary(), work.request.name, call, choice, stands_for, began, tells=tells)
+        name, stay = work.request.name, self._label(doer, given)
+        flight = self.placing.begin(ref.binary(), name, call, choice, stands_for, began, tells=tells, stay=stay)
         ready.made = self.placing.known(flight.key)
         self._submitted(ref, choice.node, work, ready, args, kwargs, brief=choice.compute < BRIEF)
         told._on_completed(lambda value: self._ended(flight, value))
@@ -213,10 +214,14 @@ class Guide:
         asked = "" if told.asked == "any node" else f"asked for {told.asked}; "
         return replace(place, why=f"{asked}chosen by predicted cost: {told.why}")
 
-    def keeps(self, ref: Any, value: Any) -> None:
-        """Take note that a value was put on this node."""
+    def keeps(self, ref: Any, value: Any, stay: Stay | None) -> None:
+        """Take note that a value was put on this node, and of what it may not leave."""
+        held = taint.now()
+        stay = strictest((stay, held.stay if held else None))
+        self._labels = self._labels or stay is not None
         loss = self._program().over(self._sharing.policy).lossy
-        self.placing.place(ref.binary(), self.placing.caller, weight(value), ratios(value, "put", loss))
+        packs = () if stay else ratios(value, "put", loss)
+        self.placing.place(ref.binary(), self.placing.caller, weight(value), packs, stay)
 
     @property
     def nodes(self) -> Iterable[str]:
@@ -236,7 +241,7 @@ class Guide:
                 place = self.placing.known(value.binary())
                 if place is None or place.size > INLINE:  # each transfer is looked at: a link may have changed
                     return None
-                found.append((place.at, size_class(place.size), place.stored))
+                found.append((place.at, size_class(place.size), place.stored, place.stay))
             elif not _is_small(value):
                 return None
         return tuple(found)
@@ -245,6 +250,21 @@ class Guide:
         """Whether a call may go where the last one that was chosen for went."""
         same = ready.policy is not None and ready.policy[1] is self._program()
         return same and ready.alike == alike and ready.reach is reach
+
+    def _inputs(self, work: Work, policy: Policy, values: Sequence[Any]) -> tuple[Input, ...]:
+        """The inputs of a call, with what they may not leave; one that keeps them waits until they are made."""
+        if policy.stay is not None:
+            self._await(work, [value for value in values if isinstance(value, ray.ObjectRef)])
+        held = taint.now()
+        own = None if held is None else held.stay
+        return inputs(values, self.placing.caller, self._where, lambda value: _packs(value, work, policy), own)
+
+    def _label(self, work: Work, given: Iterable[Input]) -> Stay | None:
+        """What the result of a work may not leave, as far as is known before it is made."""
+        if work.policy.stay is None and all(item.stay is None for item in given):
+            return None
+        self._labels = True
+        return None if work.releases else strictest((work.policy.stay, *(item.stay for item in given)))
 
     def _policy(self, work: Work, ready: Ready) -> Policy:
         """What the call keeps: the work's own policy over the program's over the cluster file's."""
@@ -269,7 +289,7 @@ class Guide:
         if known is None:
             known = self._located(ref)
             if known.size:  # otherwise it is not made yet
-                self.placing.place(key, known.at, known.size)
+                self.placing.place(key, known.at, known.size, stay=known.stay)
         return known
 
     def _located(self, ref: Any) -> Input:
@@ -281,7 +301,19 @@ class Guide:
         names = [self._names.get(node, "") for node in found.get("node_ids", ())]
         nodes = [name for name in names if name in self.placing.conditions.fixed.nodes]
         size = float(found.get("object_size") or 0)
+        if self._labels and size:
+            return self._labelled(ref, nodes[0] if nodes else self.placing.caller, size)
         return Input(nodes[0], size, stored=True) if nodes else Input(self.placing.caller, size)
+
+    def _labelled(self, ref: Any, at: str, size: float) -> Input:
+        """Where an object is, with its label; asked only by those who have met a label before."""
+        from tierflow.runtime.described import described
+
+        with suppress(FabricError):
+            seen = described(ref, self._names)
+            if seen.stay is not None:
+                return Input(seen.node, size, seen.stay, stored=True)
+        return Input(at, size, stored=at != self.placing.caller)
 
     def _await(self, work: Work, refs: Sequence[Any]) -> None:
         """Wait until inputs that may not leave where they are have come into being: only then that is known.
@@ -329,6 +361,8 @@ def _is_brief(choice: Choice, ready: Ready) -> bool:
 
 def _packs(value: Any, work: Work, policy: Policy) -> tuple[Codec, ...]:
     """What makes an argument of a work smaller; it is taken to be like the last one of its type and size."""
+    if taint.now() is not None:  # it goes sealed
+        return ()
     return ratios(value, function_name(work), policy.lossy)
 
 

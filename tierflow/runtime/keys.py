@@ -5,6 +5,7 @@ All of it is in ``keys/`` of the fabric's state, readable by its owner only; a n
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import time
 from collections.abc import Mapping
@@ -54,6 +55,10 @@ class Keys:
     def secret(self) -> bytes:
         """What join tokens are signed with."""
         return self._read("secret")
+
+    def of_site(self, site: str) -> bytes:
+        """The secret of a site, spread from the fabric's own: what seals values that may not leave it."""
+        return hmac.digest(self.secret, f"tierflow site {site}".encode(), "sha256")
 
     @property
     def pin(self) -> str:

@@ -32,6 +32,7 @@ from tierflow.runtime.record import (
     records,
     state_folder,
 )
+from tierflow.runtime.scope import keep_site_secret
 from tierflow.runtime.settings import (
     FABRIC,
     NODE_FOLDER,
@@ -215,6 +216,7 @@ def _trust(spec: ClusterSpec, state: Path, starts: Collection[NodeStart]) -> Non
     keys.make(spec.name, encrypted=spec.encrypted)
     Grants(state).admit([(Claim(start.name, start.tier, start.site, start.address), STARTED) for start in starts])
     for start in starts:
+        keep_site_secret(node_folder(state, start.name), start.site, keys.of_site(start.site))
         if spec.encrypted:
             keys.equip(start.name, start.address)
 

@@ -10,22 +10,24 @@ from typing import Any
 import ray
 
 from tierflow.cost import Codec
+from tierflow.runtime import taint
 from tierflow.runtime.packing import ratios
 from tierflow.runtime.weight import weight
+from tierflow.topology import Stay
 
 __all__ = ["Observation", "observed"]
 
 LOSSY = 1.0
 """All codecs are told of: which may be used is for the caller to say."""
-Observation = tuple[str, float, int, int, bool, tuple[Codec, ...]]
+Observation = tuple[str, float, int, int, bool, tuple[Codec, ...], Stay | None]
 """Ray's id of the node, seconds in the function, bytes of result and arguments, whether it was its first call in this
-process, and what would make the result smaller.
+process, what would make the result smaller, and what that may not leave.
 """
 
 _called: set[Any] = set()
 
 
-def observed(function: Any, call: Callable[[], Any], given: Iterable[Any]) -> tuple[Any, Observation]:
+def observed(function: Any, call: Callable[[], Any], given: Iterable[Any]) -> tuple[Any, Observation | taint.Free]:
     """The result of a call of a function with the arguments `given`, and what is to be told of it."""
     first = function not in _called
     _called.add(function)
@@ -33,7 +35,13 @@ def observed(function: Any, call: Callable[[], Any], given: Iterable[Any]) -> tu
     began = perf_counter()
     result = call()
     seconds = perf_counter() - began
-    return result, (_node(), seconds, weight(result), size, first, ratios(result, function, LOSSY))
+    held = taint.now()
+    if held is None:
+        return result, (_node(), seconds, weight(result), size, first, ratios(result, function, LOSSY), None)
+    released = type(result) is taint.Free
+    made = result.value if released else result
+    told = _node(), seconds, weight(made), size, first, (), None if released else held.stay
+    return result, taint.Free(told)  # it says nothing of the data
 
 
 @functools.cache

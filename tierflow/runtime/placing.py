@@ -26,7 +26,7 @@ from tierflow.planning.explanation import Explanation
 from tierflow.planning.recorder import Recorder
 from tierflow.runtime.news import Sample, Sight, Update, profiled
 from tierflow.runtime.news import seen as after
-from tierflow.topology import Topology
+from tierflow.topology import Stay, Topology
 from tierflow.topology.column import Value
 from tierflow.topology.conditions import Conditions, LinkChange
 
@@ -57,7 +57,8 @@ class Seen:
     """How a call went: the node that ran it, seconds in the function, bytes of the result.
 
     `first` is true for the first call of the function in its process, which also imported what the function needs.
-    `size` is the bytes of its arguments. `packs` are the codecs that make its result smaller.
+    `size` is the bytes of its arguments. `packs` are the codecs that make its result smaller, and `stay` is what that
+    may not leave.
     """
 
     node: str
@@ -66,6 +67,7 @@ class Seen:
     size: float
     first: bool = False
     packs: tuple[Codec, ...] = ()
+    stay: Stay | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -186,11 +188,21 @@ class Placing:
         return flight.choice.node if flight is not None and flight.ended is None else None
 
     def begin(
-        self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float, *, tells: bool = True
+        self,
+        key: bytes,
+        title: str,
+        call: Call,
+        choice: Choice,
+        weight: int,
+        began: float,
+        *,
+        tells: bool = True,
+        stay: Stay | None = None,
     ) -> Flight:
         """Count a call that was submitted, for `weight` calls, as on its way; `key` is the id of its result.
 
-        `tells` is false where its time says nothing of links and dispatch: an input of it is not made yet, say.
+        `tells` is false where its time says nothing of links and dispatch: an input of it is not made yet, say. The
+        result may not leave what `stay` says.
         """
         with self._lock:
             queue = self._load.get(choice.node, IDLE)
@@ -203,7 +215,7 @@ class Placing:
             self._load[choice.node] = queue.joined(choice.compute, weight)
             self._heavy += call.size > INLINE
             _keep(self._flights, key[:TASK_ID], flight)
-            _keep(self._places, key, Input(choice.node, result))
+            _keep(self._places, key, Input(choice.node, result, stay))
         return flight
 
     def live(self, key: bytes, title: str, choice: Choice) -> None:
@@ -228,10 +240,11 @@ class Placing:
             self._recorder.add(flight.made, flight.observed, now)
             if seen is None or seen.node not in self._conditions.fixed.nodes:
                 return
-            at = self.caller if seen.result <= INLINE else seen.node
+            # What has a label is nowhere else, though a small one is in the caller's hands, sealed.
+            at = self.caller if seen.result <= INLINE and seen.stay is None else seen.node
             loss = flight.choice.ranking.policy.lossy
             packs = tuple(codec for codec in seen.packs if codec.loss <= loss)
-            _keep(self._places, flight.key, Input(at, seen.result, packs=packs))
+            _keep(self._places, flight.key, Input(at, seen.result, seen.stay, packs=packs))
             if flight.tells and not seen.first and now - self._told.get(node, -OWN) >= TELL_EVERY:
                 self._told[node] = now
                 self._explain(flight, seen, now)
@@ -262,9 +275,11 @@ class Placing:
         """
         return self._stayed.get(node, False)
 
-    def place(self, key: bytes, node: str, size: float, packs: tuple[Codec, ...] = ()) -> None:
-        """Take note of where an object is stored, how large it is in bytes, and what makes it smaller."""
-        _keep(self._places, key, Input(node, float(size), stored=True, packs=packs))
+    def place(
+        self, key: bytes, node: str, size: float, packs: tuple[Codec, ...] = (), stay: Stay | None = None
+    ) -> None:
+        """Take note of where an object is stored, its bytes, what makes it smaller, and what it may not leave."""
+        _keep(self._places, key, Input(node, float(size), stay, stored=True, packs=packs))
 
     def packing(self, key: bytes) -> Codec:
         """The codec with which an object is here soonest; `RAW` where it is here, none helps, or somebody is cut off.

@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 from tierflow.planning import Policy
+from tierflow.runtime.hook import quiet
 from tierflow.runtime.news import Update, Version
 from tierflow.runtime.placing import Placing
 from tierflow.topology import Topology
@@ -83,7 +84,8 @@ class Sharing:
         """Tell and be told. What could not be told is told the next time, what could not be read is passed over."""
         news = self.placing.news()
         try:
-            answer = self._registry.share.remote(*news, self._version)
+            with quiet():  # names, times and sizes: no data of whoever runs here
+                answer = self._registry.share.remote(*news, self._version)
             update: Update = ray.get(answer, timeout=patience)
         except Exception as error:  # Ray's own, or that it was shut down: this thread goes on in any case
             self.placing.tell_again(news)

@@ -58,9 +58,10 @@ class Work:
 
     `raw` is what the user wrote. `policy` is what was asked of the placement; what it does not ask for is the
     fabric's default (`Policy.over`). `accuracy` is how well it does its job (a share, 1 is the best there is), and
-    `others` gives the variants that can do the same job. `observed` is the body that also tells how the call went,
-    where there is one. `stand_in` asks for a second process that answers for an actor when it has crashed. `ready` is
-    the fabric's own note, so that a second call costs next to nothing.
+    `others` gives the variants that can do the same job. `releases` names the methods whose results have no label,
+    whatever they read; of a task the name is empty. `observed` is the body that also tells how the call went, where
+    there is one. `stand_in` asks for a second process that answers for an actor when it has crashed. `ready` is the
+    fabric's own note, so that a second call costs next to nothing.
     """
 
     body: Any
@@ -72,6 +73,7 @@ class Work:
     others: Callable[[], tuple[Work, ...]] = field(default=tuple, repr=False)
     observed: Callable[..., Any] | None = None
     stand_in: bool = False
+    releases: tuple[str, ...] = ()
     ready: Ready | None = field(default=None, repr=False)
 
     @property

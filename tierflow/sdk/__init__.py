@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tierflow.runtime.work import Placement
 from tierflow.sdk.actor import Actor, actor
-from tierflow.sdk.fabric import explain, get, init, nodes, placement, put, traffic, wait
+from tierflow.sdk.fabric import describe, explain, get, init, nodes, placement, put, traffic, wait
 from tierflow.sdk.inbox import Inbox
 from tierflow.sdk.multicast import multicast
 from tierflow.sdk.outbox import Outbox
@@ -19,6 +19,7 @@ __all__ = [
     "Placement",
     "Task",
     "actor",
+    "describe",
     "explain",
     "follow",
     "get",

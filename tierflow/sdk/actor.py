@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -57,8 +58,8 @@ class Actor(Named, Generic[P, T]):
         Raises:
             OptionError: an option that does not exist, or a value it can't have.
         """
-        if "concurrency_groups" in options:
-            raise OptionError(self.__qualname__, "concurrency_groups are fixed with the actor", "decorate with them")
+        if fixed := options.keys() & {"concurrency_groups", "releases"}:
+            raise OptionError(self.__qualname__, f"{min(fixed)} is fixed with the actor", "give it to the decorator")
         return Actor(self.raw, self._options.with_(options), self._origin or self)
 
     def bind(self, *args: Any, **kwargs: Any) -> FlowNode:
@@ -85,15 +86,12 @@ class Actor(Named, Generic[P, T]):
 
     @functools.cached_property
     def _work(self) -> Work:
-        request = self._options.request()
-        return Work(
-            actor_body(self._named_raw(), request.title, self._options.for_ray() if self._options.resident else None),
-            self.raw,
-            request,
-            self._options.for_ray(),
-            self._options.policy,
-            stand_in=self._options.stand_in,
-        )
+        options, raw = self._options, self._named_raw()
+        request, given = options.request(), options.for_ray()
+        resident = given if options.resident else None
+        body = actor_body(raw, request.title, resident, options.policy.stay, options.releases)
+        frees = tuple(options.releases)
+        return Work(body, self.raw, request, given, options.policy, stand_in=options.stand_in, releases=frees)
 
     def _named_raw(self) -> type[T]:
         """The class, under a name that leads to it.
@@ -134,6 +132,7 @@ def actor(
     accuracy: float | None = None,
     margin: float | None = None,
     on_cut: OnCut | None = None,
+    releases: Mapping[str, str] | None = None,
     name: str | None = None,
     resident: bool = False,
     stand_in: bool = False,
@@ -152,9 +151,10 @@ def actor(kind: Any = None, /, **options: Any) -> Any:
             them any node will do. The policy says what the fabric chooses by: `minimise` (latency, energy, money or
             bytes, or a weight for each), `order` (tiers, the best first), and what one call must keep: `deadline`
             ("50 ms"), `max_bytes` ("1 MB"), `budget` (dollars), `energy` ("2 J"), `stay` ("device" or "site": what
-            its inputs may not leave), `margin` (standard deviations to stay clear of those
-            bounds). `on_cut` ("fail", "queue" or "local") says what becomes of making one where all nodes that it may
-            live on are cut off; see `task`.
+            its inputs may not leave, and what its methods make), `margin` (standard deviations to stay clear of those
+            bounds). `releases` names methods whose results may leave all the same, each with a word for the audit log:
+            ``releases={"summary": "aggregate"}``. `on_cut` ("fail", "queue" or "local") says what becomes of making one
+            where all nodes that it may live on are cut off; see `task`.
             What is not said here or with `.options()` is as `init` and the cluster file say. All others are Ray's, by
             Ray's names and with Ray's meaning: `name` (for `ray.get_actor`), `num_cpus`, `max_restarts`,
             `max_concurrency`, `lifetime`, `get_if_exists`...
@@ -177,4 +177,8 @@ def _actor(options: dict[str, Any], kind: Any) -> Actor[..., Any]:
         raise OptionError(kind.__name__, "it is an actor already", "decorate it once, or use its .options()")
     if not isinstance(kind, type):
         raise OptionError(getattr(kind, "__name__", repr(kind)), "an actor is a class", "use tierflow.task")
-    return Actor(kind, Options("actor", kind.__name__).with_(options))
+    checked = Options("actor", kind.__name__).with_(options)
+    for name in checked.releases:
+        if not inspect.isfunction(getattr(kind, name, None)):
+            raise OptionError(kind.__name__, f"releases names {name!r}, which is no method of it", "name a method")
+    return Actor(kind, checked)

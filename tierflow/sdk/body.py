@@ -10,8 +10,10 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Any
 
 from tierflow.runtime.arrow import carry_arrow
+from tierflow.sdk.releasing import labelled, releasing
+from tierflow.topology import Stay
 
-__all__ = ["BODY", "OBSERVED", "actor_body", "drain", "is_stream", "observed_body", "task_body"]
+__all__ = ["BODY", "OBSERVED", "actor_body", "drain", "is_stream", "name_of", "observed_body", "task_body"]
 
 BODY, OBSERVED = "_body", "_observed"
 """The attributes of a task's handle that are its bodies, so that a body pickles by the name ``module.task._body``."""
@@ -22,12 +24,18 @@ def is_stream(function: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
-def task_body(raw: Callable[..., Any]) -> Callable[..., Any]:
+def task_body(raw: Callable[..., Any], stay: Stay | None = None, releases: str = "") -> Callable[..., Any]:
     """A plain function, or plain generator function, that runs `raw` to its end in a worker.
 
     Ray's tasks can't be `async def`: the body runs the event loop. It is a function of its own, so that the user's
-    keeps its name. Values leave a task by its return, so Arrow is told just before.
+    keeps its name. Values leave a task by its return, so Arrow is told just before. What it makes may not leave its
+    device or site (`stay`), unless it is released.
     """
+    named = raw
+    if releases:
+        raw = releasing(raw, releases)
+    if stay is not None:
+        raw = labelled(raw, stay)
     if inspect.isasyncgenfunction(raw):
 
         def body(*args: Any, **kwargs: Any) -> Any:
@@ -55,9 +63,14 @@ def task_body(raw: Callable[..., Any]) -> Callable[..., Any]:
             carry_arrow()
             return result
 
-    functools.update_wrapper(body, raw)
-    body.__qualname__ = f"{raw.__qualname__}.{BODY}"
+    functools.update_wrapper(body, named)
+    body.__qualname__ = f"{named.__qualname__}.{name_of(BODY, stay)}"
     return body
+
+
+def name_of(body: str, stay: Stay | None) -> str:
+    """The attribute of a task's handle that is a body of it, for results that may not leave a device or a site."""
+    return body if stay is None else f"{body}_{stay}"
 
 
 def observed_body(body: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -71,16 +84,24 @@ def observed_body(body: Callable[..., Any]) -> Callable[..., Any] | None:
         return observed(watched, lambda: body(*args, **kwargs), (*args, *kwargs.values()))
 
     functools.update_wrapper(watched, body)
-    watched.__qualname__ = f"{body.__qualname__.removesuffix(BODY)}{OBSERVED}"
+    start, _, name = body.__qualname__.rpartition(".")
+    watched.__qualname__ = f"{start}.{name.replace(BODY, OBSERVED, 1)}"
     return watched
 
 
-def actor_body(raw: type, title: str, resident: Mapping[str, Any] | None = None) -> type:
+def actor_body(
+    raw: type,
+    title: str,
+    resident: Mapping[str, Any] | None = None,
+    stay: Stay | None = None,
+    releases: Mapping[str, str] | None = None,
+) -> type:
     """A subclass of `raw` under the name that dashboards show, whose instances carry Arrow.
 
     `resident` are Ray's options of an actor that its node is to start also without the head: it is written down there.
+    What an instance makes may not leave its device or site (`stay`), unless a method `releases` it, by name.
     """
-    made = _carrying(raw, title)
+    made = _carrying(raw, title, stay, releases or {})
     if resident is None:
         return made
 
@@ -96,7 +117,7 @@ def actor_body(raw: type, title: str, resident: Mapping[str, Any] | None = None)
     return body
 
 
-def _carrying(raw: type, title: str) -> type:
+def _carrying(raw: type, title: str, stay: Stay | None, releases: Mapping[str, str]) -> type:
     init = raw.__init__  # type: ignore[misc]  # the class is known, its __init__ is looked up on purpose
     if inspect.isfunction(init):
 
@@ -113,6 +134,10 @@ def _carrying(raw: type, title: str) -> type:
             carry_arrow(always=True)
 
     namespace = {"__init__": start, "__module__": raw.__module__, "__doc__": raw.__doc__}
+    if stay is not None:
+        namespace["__init__"] = labelled(start, stay)
+    for name, word in releases.items():
+        namespace[name] = releasing(getattr(raw, name), word)
     body = types.new_class(title, (raw,), exec_body=lambda members: members.update(namespace))
     body.__qualname__ = title
     return body

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_args, overload
 
+from tierflow.errors import OptionError
 from tierflow.planning import Policy
 from tierflow.runtime.work import POLICY, Placement, Work
-from tierflow.topology import Member
+from tierflow.topology import Member, Stay
 
 if TYPE_CHECKING:
+    from tierflow.exchange import Envelope
     from tierflow.planning.explanation import Explanation
     from tierflow.runtime.handles import ActorHandle, ObjectRef
 
 __all__ = [
     "Fabric",
     "current",
+    "describe",
     "enter",
     "explain",
     "get",
@@ -47,8 +50,11 @@ class Fabric(Protocol):
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """The references that are ready, and the others."""
 
-    def put(self, value: Any) -> Any:
-        """A reference to a value."""
+    def put(self, value: Any, stay: Stay | None = None) -> Any:
+        """A reference to a value, which may not leave its device or site."""
+
+    def describe(self, ref: Any) -> Envelope:
+        """What is known of a value without opening it."""
 
     def members(self) -> tuple[Member, ...]:
         """The nodes now."""
@@ -131,6 +137,7 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
         ray.exceptions.GetTimeoutError: the time was not enough.
         Cut: it is on its way to, or at, a node that is cut off from here. A task that names no such node is submitted
             again elsewhere instead, unless its `max_retries` are 0.
+        StayRefused: it may not leave its device or site, and this process is outside.
     """
     return current().get(refs, timeout=timeout)
 
@@ -142,9 +149,30 @@ def wait(
     return current().wait(refs, num_returns=num_returns, timeout=timeout)
 
 
-def put(value: T) -> ObjectRef[T]:
-    """Keep a value in the fabric; a reference to it."""
-    return cast("ObjectRef[T]", current().put(value))
+def put(value: T, *, stay: Stay | None = None) -> ObjectRef[T]:
+    """Keep a value in the fabric; a reference to it.
+
+    With ``stay="device"`` or ``"site"`` nobody can read it outside of this node or its site, nor what is made of it;
+    see `task` for `releases`, which lets something out.
+
+    Raises:
+        OptionError: `stay` is something else.
+        FabricError: this process is on no node that could hold it.
+    """
+    if stay not in (None, *get_args(Stay)):
+        raise OptionError("put", f"stay={stay!r} is no value for it", "write 'device' or 'site'")
+    return cast("ObjectRef[T]", current().put(value, stay))
+
+
+def describe(ref: ObjectRef[Any]) -> Envelope:
+    """What a value is, without opening it: kind, schema, size, node, what it may not leave, and what it is made of.
+
+    It is looked at on its own node; waits until it is made.
+
+    Raises:
+        FabricError: its node does not answer.
+    """
+    return current().describe(ref)
 
 
 def nodes() -> tuple[Member, ...]:

@@ -63,7 +63,7 @@ ACTOR_OPTIONS = _SHARED | frozenset(
 """Ray's options of an actor by name."""
 _PLACE = ("tier", "site", "node")
 _OF_ACTORS = frozenset({"resident", "stand_in"})
-_OURS = frozenset({*_PLACE, *POLICY_OPTIONS, *_OF_ACTORS})
+_OURS = frozenset({*_PLACE, *POLICY_OPTIONS, *_OF_ACTORS, "releases"})
 _OF_RESIDENTS = {"lifetime": "detached", "max_restarts": -1, "get_if_exists": True}
 
 
@@ -71,8 +71,10 @@ _OF_RESIDENTS = {"lifetime": "detached", "max_restarts": -1, "get_if_exists": Tr
 class Options:
     """Checked options of one handle: the tiers in order of preference, a site, a node, a policy, and Ray's own.
 
-    `policy` holds what was asked for; `ray` is by Ray's names. A `resident` actor outlives its program and comes back
-    on its node, also while the head is away. With `stand_in` a second process answers for it when it has crashed.
+    `policy` holds what was asked for; `ray` is by Ray's names. `releases` is the word under which a task's results (the
+    key is empty) or those of an actor's methods (by name) lose their label. A `resident` actor outlives its program and
+    comes back on its node, also while the head is away. With `stand_in` a second process answers for it when it has
+    crashed.
     """
 
     kind: Kind
@@ -84,6 +86,7 @@ class Options:
     ray: Mapping[str, Any] = field(default_factory=dict)
     resident: bool = False
     stand_in: bool = False
+    releases: Mapping[str, str] = field(default_factory=dict)
 
     def with_(self, given: Mapping[str, Any]) -> Options:
         """These options with the given ones over them; what is not given stays, None takes back.
@@ -107,6 +110,7 @@ class Options:
             ray={**self.ray, **{name: value for name, value in given.items() if name not in _OURS}},
             resident=bool(given.get("resident", self.resident)),
             stand_in=bool(given.get("stand_in", self.stand_in)),
+            releases=self._releases(given["releases"]) if "releases" in given else self.releases,
         )
         options._check_place()
         options._check_policy()
@@ -163,6 +167,15 @@ class Options:
             problem = f"{error.name}={asked[error.name]!r} is no value for it"
             raise OptionError(self.subject, problem, error.mend) from error
         return policy.over(self.policy.without(given.keys() - asked.keys()))
+
+    def _releases(self, value: object) -> Mapping[str, str]:
+        found = value if isinstance(value, Mapping) and self.kind == "actor" else {"": value}
+        ways = {"task": "releases='aggregate'", "actor": "releases={'summary': 'aggregate'}, by method"}
+        of_actor = self.kind == "actor"
+        if any(bool(name) != of_actor or not isinstance(word, str) or not word for name, word in found.items()):
+            mend = f"say in a word what its results are, like {ways[self.kind]}"
+            raise OptionError(self.subject, f"releases={value!r} is no word for what is released", mend)
+        return {str(name): str(word) for name, word in found.items()}
 
     def _name(self, option: str, value: object) -> str | None:
         if value is None or (isinstance(value, str) and value):

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tierflow.errors import OptionError
+from tierflow.runtime import taint
 from tierflow.units import size
 
 if TYPE_CHECKING:
@@ -68,9 +69,14 @@ class Outbox:
             OutboxFull: there is no room, by the limit and its policy or on the disk. What was there is still.
             PayloadError: the value is of no type that can be kept.
             StoreError: the store cannot be used, or its key is another.
+            StayRefused: who puts it has read what may not leave its device or site, and does not release it.
         """
         from tierflow.exchange import freeze
 
+        if taint.now() is not None:
+            from tierflow.runtime.guard import leaving
+
+            leaving(f"the outbox {self.name!r}")
         return self._store.put(freeze(value), key, priority)
 
     def flush(self, timeout: float | None = None) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 from tierflow.errors import OptionError
 from tierflow.runtime.work import Work
 from tierflow.sdk import fabric
-from tierflow.sdk.body import BODY, OBSERVED, observed_body, task_body
+from tierflow.sdk.body import BODY, OBSERVED, name_of, observed_body, task_body
 from tierflow.sdk.named import Named
 from tierflow.sdk.options import Options
 from tierflow.sdk.variants import Variants, check_variant
@@ -105,8 +105,8 @@ class Task(Named, Generic[P, R]):
         Raises:
             OptionError: an option that does not exist, or a value it can't have.
         """
-        if "max_calls" in options:
-            raise OptionError(self.__qualname__, "max_calls is fixed with the task", "give it to the decorator")
+        if fixed := options.keys() & {"max_calls", "releases"}:
+            raise OptionError(self.__qualname__, f"{min(fixed)} is fixed with the task", "give it to the decorator")
         if not all(isinstance(value, (str, int, float, tuple, type(None))) for value in options.values()):
             return self._with(options)
         key = repr(sorted(options.items()))
@@ -148,22 +148,28 @@ class Task(Named, Generic[P, R]):
     def __repr__(self) -> str:
         return f"<task {self._options.request().title} of {self.__module__}>"
 
-    @functools.cached_property
-    def _body(self) -> Callable[..., Any]:
-        return task_body(self.raw) if self._origin is None else cast("Callable[..., Any]", getattr(self._origin, BODY))
+    def _made(self, stay: Stay | None = None) -> Callable[..., Any]:
+        return task_body(self.raw, stay, self._options.releases.get("", ""))
 
-    @functools.cached_property
-    def _observed(self) -> Callable[..., Any] | None:
-        if self._origin is not None:
-            return cast("Callable[..., Any] | None", getattr(self._origin, OBSERVED))
-        return observed_body(self._body)
+    # A body pickles by the name of its attribute: each label has its own.
+    _body = functools.cached_property(_made)
+    _body_site = functools.cached_property(lambda self: self._made("site"))
+    _body_device = functools.cached_property(lambda self: self._made("device"))
+    _observed = functools.cached_property(lambda self: observed_body(self._body))
+    _observed_site = functools.cached_property(lambda self: observed_body(self._body_site))
+    _observed_device = functools.cached_property(lambda self: observed_body(self._body_device))
 
     @functools.cached_property
     def _work(self) -> Work:
         options = self._options
-        given, rivals = options.for_ray(), self._variants.works(self._later)
-        observed = self._observed if given.get("num_returns") in (None, 1) else None
-        return Work(self._body, self.raw, options.request(), given, options.policy, self._accuracy, rivals, observed)
+        given, rivals = options.for_ray(), self._variants.works(self._later, options.policy.stay)
+        first, stay = self._origin or self, options.policy.stay
+        body = getattr(first, name_of(BODY, stay))
+        observed = getattr(first, name_of(OBSERVED, stay)) if given.get("num_returns") in (None, 1) else None
+        return Work(
+            body, self.raw, options.request(), given, options.policy, self._accuracy, rivals, observed,
+            releases=tuple(options.releases),
+        )  # fmt: skip
 
     def _with_variant(self, accuracy: float, options: dict[str, Any], function: Callable[P, R]) -> Task[P, R]:
         task = _task(options, function)
@@ -216,6 +222,7 @@ def task(
     lossy: float | None = None,
     margin: float | None = None,
     on_cut: OnCut | None = None,
+    releases: str | None = None,
     name: str | None = None,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
@@ -232,12 +239,14 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             them any node will do. The policy says what the fabric chooses by: `minimise` (latency, energy, money or
             bytes, or a weight for each), `order` (tiers, the best first), and what one call must keep: `deadline`
             ("50 ms"), `max_bytes` ("1 MB"), `budget` (dollars), `energy` ("2 J"), `stay` ("device" or "site": what
-            its inputs may not leave), `accuracy` (the least share that a variant may have; without it only the
-            function itself runs), `margin` (standard deviations to stay clear of those bounds). `lossy` (.01, say)
+            its inputs and results may not leave), `accuracy` (the least share that a variant may have; without it only
+            the function itself runs), `margin` (standard deviations to stay clear of those bounds). `lossy` (.01, say)
             allows the numbers in its arguments and result to be off by this share of the largest magnitude in their
             tensor or array, where that makes fewer bytes cross a slow link. `on_cut` says what
             becomes of a call where all nodes that it may run on are cut off: "fail" (`Cut`, at once: the default),
             "queue" (the call waits for one of them, `deadline` at the most), "local" (it runs on any node in reach).
+            `releases` ("aggregate", say: a word for the audit log) lets results leave although what it reads may not;
+            without it they inherit the strictest label of that.
             What is not said here or with `.options()` is as `init` and the cluster file say. `name` is shown in the
             dashboard after the tier. All others are Ray's, by Ray's names and with Ray's meaning: `num_cpus` (1),
             `num_gpus`, `memory` (bytes), `resources`, `max_retries`, `num_returns`, `runtime_env`...

@@ -10,6 +10,7 @@ from tierflow.errors import OptionError
 from tierflow.planning import POLICY_OPTIONS
 from tierflow.runtime.work import Work
 from tierflow.sdk.body import is_stream
+from tierflow.topology import Stay, strictest
 
 __all__ = ["Variants", "check_variant"]
 
@@ -35,21 +36,28 @@ class Variants:
         others = (other for other in self._tasks if _key(other) != _key(task))
         self._tasks = tuple(sorted((*others, task), key=_key))
 
-    def works(self, later: Mapping[str, Any]) -> Callable[[], tuple[Work, ...]]:
-        """What gives the works of all that there are when it is called, under the options that a call laid over."""
+    def works(self, later: Mapping[str, Any], stay: Stay | None = None) -> Callable[[], tuple[Work, ...]]:
+        """What gives the works of all that there are when it is called, under the options that a call laid over.
+
+        Their results may not leave what `stay` says, as those of what was called may not.
+        """
         seen: tuple[_Task, ...] = ()
         made: tuple[Work, ...] = ()
-        # The policy is the call's, and its name is that of what was called.
+        # The policy is the call's, and its name is that of what was called. But who runs knows what its result may not
+        # leave.
         kept = {name: value for name, value in later.items() if name not in ("name", *POLICY_OPTIONS)}
+
+        def work(task: _Task) -> Work:
+            label = strictest((stay, task._work.policy.stay))
+            options = kept if label is None else {**kept, "stay": label}
+            return (task.options(**options) if options else task)._work
 
         def works() -> tuple[Work, ...]:
             nonlocal seen, made
             if seen is not self._tasks:
                 known = dict(zip(seen, made, strict=True))
                 tasks = self._tasks
-                made = tuple(
-                    known[task] if task in known else (task.options(**kept) if kept else task)._work for task in tasks
-                )
+                made = tuple(known[task] if task in known else work(task) for task in tasks)
                 seen = tasks
             return made
 

@@ -6,6 +6,7 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
+from tierflow.runtime import taint
 from tierflow.sdk.fabric import get
 from tierflow.sdk.outbox import check_name
 
@@ -35,12 +36,17 @@ def publish(name: str, value: Any, *, node: str | None = None) -> int:
         StoreError: it cannot be written; the version before stays.
         FabricError: this process is in no fabric and finds none.
         Cut: the node that keeps it is cut off.
+        StayRefused: who publishes it has read what may not leave its device or site, and does not release it.
     """
     check_name(name)
     from tierflow.exchange import freeze
     from tierflow.runtime.boxes import node_here
     from tierflow.runtime.publishing import open_publisher
 
+    if taint.now() is not None:
+        from tierflow.runtime.guard import leaving
+
+        leaving(f"the versions of {name!r}")
     data = freeze(value)
     here = node_here()  # it also joins the fabric
     return int(get(open_publisher(name, node or here).publish.remote(data)))

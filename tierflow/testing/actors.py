@@ -15,13 +15,17 @@ from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError
 
 from tierflow.runtime.work import Work
+from tierflow.topology import Stay
 
 __all__ = ["ActorState", "LocalHandle", "LocalMethod", "bound"]
 
 
 @dataclass(eq=False, slots=True)
 class ActorState:
-    """An actor: its instance, its node, when it is free (virtual seconds), and why it is dead if it is."""
+    """An actor: its instance, its node, when it is free (virtual seconds), and why it is dead if it is.
+
+    It may not leave what `stay` says, by what it has read.
+    """
 
     work: Work
     node: str
@@ -30,6 +34,7 @@ class ActorState:
     death: str = ""
     failure: Exception | None = None
     runner: asyncio.Runner | None = field(default=None)
+    stay: Stay | None = None
 
     @property
     def serial(self) -> bool:

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from tierflow.testing.clock import MockClock
+from tierflow.topology import Stay
 
 __all__ = ["Frame", "frame", "inside"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
-    """Who is running: on which node, and what time it is there."""
+    """Who is running: on which node, what time it is there, and what may not be left by all that he has read."""
 
     node: str
     clock: MockClock
+    stay: Stay | None = None
 
 
 frame: contextvars.ContextVar[Frame] = contextvars.ContextVar("tierflow.testing.frame")

@@ -6,13 +6,13 @@ import inspect
 import math
 import traceback
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ray.exceptions import GetTimeoutError, RayTaskError
 
 from tierflow.cost import Input
 from tierflow.errors import FabricError
+from tierflow.exchange import Envelope
 from tierflow.planning import Policy, eligible, no_placement
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.asking import can_choose
@@ -25,10 +25,11 @@ from tierflow.testing.actors import ActorState, LocalHandle, bound
 from tierflow.testing.clock import MockClock
 from tierflow.testing.cores import Cores
 from tierflow.testing.frames import Frame, frame, inside
+from tierflow.testing.labels import LocalCall, described, refusal
 from tierflow.testing.network import Network
 from tierflow.testing.placed import Outcome, Placed, Placer
 from tierflow.testing.references import Reference, References, Value, dumps, loads
-from tierflow.topology import NODE, SITE, TIER, ClusterSpec, Member, Topology
+from tierflow.topology import NODE, SITE, TIER, ClusterSpec, Member, Stay, Topology, strictest
 
 __all__ = ["LocalFabric"]
 
@@ -106,6 +107,10 @@ class LocalFabric:
         member = next(member for member in members if member.name == name)
         return Placement(member.name, member.tier, member.site, reason(title, member, members))
 
+    def describe(self, ref: Any) -> Envelope:
+        """What is known of a value."""
+        return described(self._value(ref), self.topology)
+
     def explain(self, of: Any) -> Explanation:
         """Why the task of a reference was placed where it was; how it went, once its result could be here."""
         if not isinstance(of, Reference):
@@ -135,7 +140,8 @@ class LocalFabric:
         def end(moment: float) -> None:
             self._cores.take(node, cpus, moment)
 
-        call = _Call(doer.request.title, doer.request.name, node, doer.body, begin, end)
+        stay, frees = doer.policy.stay, bool(doer.releases)
+        call = LocalCall(doer.request.title, doer.request.name, node, doer.body, begin, end, stay=stay, releases=frees)
         made = self._run(call, args, kwargs, dict(doer.options))
         if placed is not None and doer.observed is not None:
             value = self._value(made)
@@ -171,7 +177,8 @@ class LocalFabric:
             return drain(result, actor.loop()) if isinstance(result, AsyncGenerator) else result
 
         given = {"num_returns": getattr(function, "__ray_num_returns__", None), **options}
-        call = _Call(title, f"{kind}.{method}", actor.node, run, begin, end, streams=is_stream(function))
+        streams, frees = is_stream(function), method in actor.work.releases
+        call = LocalCall(title, f"{kind}.{method}", actor.node, run, begin, end, streams, None, frees, actor)
         return self._run(call, args, kwargs, given)
 
     def get(self, refs: Any, *, timeout: float | None = None) -> Any:
@@ -188,6 +195,9 @@ class LocalFabric:
             if isinstance(value.error, RayTaskError):
                 raise value.error.as_instanceof_cause()  # type: ignore[no-untyped-call]
             raise value.error
+        if refused := refusal(value, here.node, self.topology):
+            raise refused
+        here.stay = strictest((here.stay, value.stay))
         return loads(value.data, value.held)
 
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
@@ -201,10 +211,10 @@ class LocalFabric:
         ready = [ref for ref in refs if arrivals[ref] <= here.clock.now][:num_returns]
         return ready, [ref for ref in refs if ref not in ready]
 
-    def put(self, value: Any) -> Any:
+    def put(self, value: Any, stay: Stay | None = None) -> Any:
         """A reference to a copy of the value, kept where the caller runs."""
         (data, held), here = dumps(value), self._frame
-        made = self._keep(Value(data, here.node, here.clock.now, held=held))
+        made = self._keep(Value(data, here.node, here.clock.now, held=held, stay=strictest((stay, here.stay))))
         self._placer.keep(made.binary(), here.node, len(data), here.clock.now)
         return made
 
@@ -253,7 +263,8 @@ class LocalFabric:
         def end(moment: float) -> None:
             actor.free = moment
 
-        call = _Call(work.request.title, work.request.name, actor.node, make, lambda arrival: arrival, end)
+        ends, asked = (lambda arrival: arrival, end), work.request
+        call = LocalCall(asked.title, asked.name, actor.node, make, *ends, stay=work.policy.stay, actor=actor)
         made = self._value(self._run(call, args, kwargs, {}))
         if made.error is not None:
             actor.death, actor.failure = "its construction failed", made.error
@@ -267,7 +278,7 @@ class LocalFabric:
             if not nodes:
                 raise no_placement(work.request, members)
             return work, nodes[0].name, None
-        placed = self._placer.place(work, given, here.node, here.clock.now, members, self._where)
+        placed = self._placer.place(work, given, here, members, self._where)
         ways, cpus = (placed.choice.node, *placed.others), work.request.resources.get("CPU", 0.0)
         free = (node for node in ways if self._cores.free(node, cpus) <= here.clock.now)
         return placed.work, next(free, ways[0]), placed
@@ -276,26 +287,28 @@ class LocalFabric:
         if not isinstance(value, Reference):
             return None
         known = self._value(value)
-        return Input(known.origin, float(len(known.data)), stored=True)
+        return Input(known.origin, float(len(known.data)), known.stay, stored=True)
 
     def _export(self, work: Work) -> None:
         if work not in self._exported:
             dumps(work.body)
             self._exported.add(work)
 
-    def _run(self, call: _Call, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    def _run(self, call: LocalCall, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
         here = self._frame
         given = [*args, *kwargs.values()]
         data, held = dumps([None if isinstance(value, Reference) else value for value in given])
         arrival = here.clock.now + self._network.send(here.node, call.node, len(data))
         values, failed = loads(data, held), None
+        read = here.stay if any(not isinstance(value, Reference) for value in given) else None
         for place, value in enumerate(given):
             if isinstance(value, Reference):
                 known = self._value(value)
                 arrival = max(arrival, self._bring(known, call.node, here.clock.now))
-                failed = failed or known.error
-                values[place] = None if known.error else loads(known.data, known.held)
-        there = Frame(call.node, MockClock(call.begin(arrival)))
+                failed = failed or known.error or refusal(known, call.node, self.topology)
+                read = strictest((read, known.stay))
+                values[place] = None if failed else loads(known.data, known.held)
+        there = call.frame(arrival, read)
         named = dict(zip(kwargs, values[len(args) :], strict=True))
         if failed is not None:
             return self._keep(Value(b"", call.node, arrival, call.title, error=failed))
@@ -307,7 +320,7 @@ class LocalFabric:
             return self._keep(self._failure(call, there, error))
         return self._results(call, there, result, options.get("num_returns"))
 
-    def _attempts(self, call: _Call, there: Frame, run: Callable[[], Any], options: Mapping[str, Any]) -> Any:
+    def _attempts(self, call: LocalCall, there: Frame, run: Callable[[], Any], options: Mapping[str, Any]) -> Any:
         again = options.get("retry_exceptions") or False
         kinds = Exception if again is True else tuple(again or ())
         left = options.get("max_retries", 3) if again else 0
@@ -324,7 +337,7 @@ class LocalFabric:
                 call.end(there.clock.now)
                 return result
 
-    def _results(self, call: _Call, there: Frame, result: Any, count: int | None) -> Any:
+    def _results(self, call: LocalCall, there: Frame, result: Any, count: int | None) -> Any:
         if count in (None, 1):
             return self._result(call, there, result)
         results = list(result) if count else []
@@ -333,14 +346,14 @@ class LocalFabric:
             return [self._keep(self._failure(call, there, error)) for _ in range(count or 0)]
         return [self._result(call, there, item) for item in results] or None
 
-    def _result(self, call: _Call, there: Frame, result: Any) -> Reference:
+    def _result(self, call: LocalCall, there: Frame, result: Any) -> Reference:
         try:
             data, held = dumps(result)
         except Exception as error:
             return self._keep(self._failure(call, there, error))
-        return self._keep(Value(data, call.node, there.clock.now, call.title, held))
+        return self._keep(Value(data, call.node, there.clock.now, call.title, held, stay=call.label(there)))
 
-    def _stream(self, call: _Call, there: Frame, items: Iterator[Any]) -> Iterator[Reference]:
+    def _stream(self, call: LocalCall, there: Frame, items: Iterator[Any]) -> Iterator[Reference]:
         while True:
             try:
                 item = inside(there, lambda: next(items))
@@ -353,13 +366,13 @@ class LocalFabric:
             call.end(there.clock.now)
             yield self._result(call, there, item)
 
-    def _failure(self, call: _Call, there: Frame, error: Exception) -> Value:
+    def _failure(self, call: LocalCall, there: Frame, error: Exception) -> Value:
         text = "".join(traceback.format_exception(error))
         failure = RayTaskError(call.title, text, error, f"ray::{call.title}", 0, call.node)  # type: ignore[no-untyped-call]
         call.end(there.clock.now)
         return Value(b"", call.node, there.clock.now, call.title, error=failure)
 
-    def _duration(self, call: _Call) -> float:
+    def _duration(self, call: LocalCall) -> float:
         return self._durations.get(call.name, 0.0) / self.topology.node(call.node).pace
 
     def _keep(self, value: Value) -> Reference:
@@ -385,14 +398,3 @@ class LocalFabric:
             took = self._network.send(value.origin, node, len(value.data))
             value.copies[node] = max(value.ready, now) + took
         return self._arrival(value, node, now)
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    title: str
-    name: str
-    node: str
-    function: Callable[..., Any]
-    begin: Callable[[float], float]
-    end: Callable[[float], None]
-    streams: bool = False

@@ -16,6 +16,7 @@ from tierflow.runtime.asking import Refused, chosen, error_words, inputs, kept, 
 from tierflow.runtime.news import Update, profiled
 from tierflow.runtime.placing import Flight, Placing, Seen
 from tierflow.runtime.work import Work
+from tierflow.testing.frames import Frame
 from tierflow.topology import Member, Topology
 from tierflow.topology.conditions import Conditions
 
@@ -71,8 +72,7 @@ class Placer:
         self,
         work: Work,
         values: Sequence[Any],
-        caller: str,
-        now: float,
+        here: Frame,
         members: tuple[Member, ...],
         where: Callable[[Any], Input | None],
     ) -> Placed:
@@ -82,13 +82,16 @@ class Placer:
             NoPlacement: no node can run it, or keep what its policy asks.
         """
         refused = self._refusals(work, members)
+        caller, now = here.node, here.clock.now
         placing = self._at(caller, now).placing
 
         def known(value: Any) -> Input | None:
             found = where(value)
-            return None if found is None else placing.known(value.binary()) or found
+            if found is None or found.stay is not None:
+                return found
+            return placing.known(value.binary()) or found
 
-        given = inputs(values, caller, known)
+        given = inputs(values, caller, known, stay=here.stay)
         size = sum(item.size for item in inputs(values, caller, where))
         policy = kept(work, self._program(), self._cluster)
         doer, call, choice = chosen(placing, work, policy, given, refused)

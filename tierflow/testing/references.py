@@ -15,6 +15,8 @@ import ray
 from ray.actor import ActorHandle
 from ray.cloudpickle import CloudPickler
 
+from tierflow.topology import Stay
+
 __all__ = ["Reference", "References", "Value", "dumps", "loads"]
 
 
@@ -77,7 +79,10 @@ class References:
 
 @dataclass(slots=True)
 class Value:
-    """A pickled value or an error: where it was made, when (virtual seconds), and when it reached other nodes."""
+    """A pickled value or an error: where it was made, when (virtual seconds), and when it reached other nodes.
+
+    It may not leave what `stay` says.
+    """
 
     data: bytes
     origin: str
@@ -86,6 +91,7 @@ class Value:
     held: list[Any] = field(default_factory=list)
     error: Exception | None = None
     copies: dict[str, float] = field(default_factory=dict)
+    stay: Stay | None = None
 
 
 class _Pickler(CloudPickler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from tierflow.errors import UnitError
 from tierflow.topology.quantities import Delay, Dollars, Joules, Name, Size
 
-__all__ = ["METRICS", "Metric", "OnCut", "PolicySpec", "Stay"]
+__all__ = ["METRICS", "Metric", "OnCut", "PolicySpec", "Stay", "strictest"]
 
 Stay = Literal["device", "site"]
 """What an input may not leave."""
@@ -19,6 +19,14 @@ OnCut = Literal["local", "queue", "fail"]
 Metric = Literal["latency", "energy", "money", "bytes"]
 """Seconds from call to result, joules, dollars, bytes that leave a node."""
 METRICS: tuple[Metric, ...] = get_args(Metric)
+
+
+_ORDER: tuple[Stay | None, ...] = (None, "site", "device")
+
+
+def strictest(stays: Iterable[Stay | None]) -> Stay | None:
+    """What may not be left by what is made of values with these labels: a device is narrower than its site."""
+    return max(stays, key=_ORDER.index, default=None)
 
 
 def _weights(value: Any) -> Any:

@@ -1,9 +1,13 @@
-"""Who may join: certificates, join tokens, and what each node was given. Knows nothing of Ray."""
+"""Who may join: certificates, join tokens, what each node was given; and logs that show it where they were altered.
+
+Knows nothing of Ray.
+"""
 
 from __future__ import annotations
 
 from tierflow.trust.admission import NAME, STARTED, Admission, Claim, admit, fault, settled
 from tierflow.trust.authority import Facts, Pair, ask, authority, crossed, facts, fingerprint, issue
+from tierflow.trust.chain import End, broken, end_of, linked
 from tierflow.trust.knocks import Knocks
 from tierflow.trust.token import Grant, JoinToken
 
@@ -12,6 +16,7 @@ __all__ = [
     "STARTED",
     "Admission",
     "Claim",
+    "End",
     "Facts",
     "Grant",
     "JoinToken",
@@ -20,10 +25,13 @@ __all__ = [
     "admit",
     "ask",
     "authority",
+    "broken",
     "crossed",
+    "end_of",
     "facts",
     "fault",
     "fingerprint",
     "issue",
+    "linked",
     "settled",
 ]

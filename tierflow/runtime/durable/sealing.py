@@ -14,7 +14,7 @@ from pathlib import Path
 from tierflow.errors import StoreError
 from tierflow.runtime.durable.database import sync_folder
 
-__all__ = ["Seal", "make_key"]
+__all__ = ["Seal", "make_key", "read_key"]
 
 NONCE, KEY = 12, 32
 
@@ -27,7 +27,7 @@ class Seal:
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-        own = HKDF(SHA256(), KEY, salt=birth.encode(), info=b"tierflow store").derive(_key(key_file))
+        own = HKDF(SHA256(), KEY, salt=birth.encode(), info=b"tierflow store").derive(read_key(key_file))
         self._file, self._cipher = key_file, ChaCha20Poly1305(own)
 
     def seal(self, data: bytes, *words: object) -> bytes:
@@ -71,7 +71,8 @@ def make_key(key_file: Path) -> None:
         raise StoreError(f"no key can be made in {key_file} ({error})", "make its folder writable") from error
 
 
-def _key(file: Path) -> bytes:
+def read_key(file: Path) -> bytes:
+    """The key in a file. Raises `StoreError` where there is none, or others may read it."""
     try:
         mode, key = file.stat().st_mode, file.read_bytes()
     except OSError as error:

@@ -1,0 +1,61 @@
+"""What a value is, without opening it: looked at where it is, so that nothing but its envelope crosses a link."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import ray
+
+from tierflow.errors import FabricError
+from tierflow.exchange import Envelope, looks
+from tierflow.runtime.guard import looking
+from tierflow.runtime.taint import Free
+from tierflow.runtime.weight import weight
+from tierflow.topology import NODE
+
+__all__ = ["described"]
+
+WITHIN = 30.0
+"""Seconds that the node of a value may take to say what it is."""
+
+
+def described(ref: Any, names: Mapping[str, str]) -> Envelope:
+    """The envelope of the value of a reference; waits until that is made. `names` are the nodes' by their ids in Ray.
+
+    Raises:
+        TypeError: it is no reference.
+        FabricError: its node does not answer, or it cannot be read.
+    """
+    if not isinstance(ref, ray.ObjectRef):
+        raise TypeError(f"describe() takes an object reference, not {type(ref).__name__}")
+    ray.wait([ref], fetch_local=False)
+    try:
+        found = ray.experimental.get_object_locations([ref]).get(ref, {})
+        nodes = [names[node] for node in found.get("node_ids", ()) if node in names]
+        here = names.get(ray.get_runtime_context().get_node_id(), "")
+        if not nodes or here in nodes:  # what lies in no store is so small that it is in the hands of its owner
+            return replace(_seen([ref]), node=_seen([ref]).node or here)
+        at = nodes[0]
+        asked = _looker().options(label_selector={NODE: at}, name=f"describe@{at}").remote([ref])
+        seen: Envelope = ray.get(asked, timeout=WITHIN)
+    except ray.exceptions.RayError as error:
+        raise FabricError(f"what {ref} is cannot be found out ({error})", "see that its node can be reached") from error
+    return replace(seen, node=seen.node or at)
+
+
+def _seen(refs: Sequence[Any]) -> Envelope:
+    with looking():
+        value = ray.get(refs[0], timeout=WITHIN)
+    return value if isinstance(value, Envelope) else Envelope(*looks(value), size=weight(value))
+
+
+def _freely(refs: Sequence[Any]) -> Any:
+    return Free(_seen(refs))
+
+
+@functools.cache
+def _looker() -> Any:
+    return ray.remote(num_cpus=0)(_freely)

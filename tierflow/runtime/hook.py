@@ -1,0 +1,138 @@
+"""The places of Ray that all which leaves a process passes; watched from the first labelled value on, never before.
+
+Ray has no public hook for this. ``SerializationContext.serialize`` is called for each argument, result, item of a
+generator and `ray.put`, whatever its type and whoever calls. ``RayTaskError`` is made of each error of a task or an
+actor. What a function captures goes by cloudpickle.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from collections.abc import Callable
+from typing import Any
+
+from ray._common import signature
+from ray._private.serialization import SerializationContext
+from ray.cloudpickle import CloudPickler
+from ray.exceptions import RayTaskError
+
+from tierflow.runtime.taint import Free
+
+__all__ = ["Watch", "put_in", "quiet"]
+
+_state = threading.local()
+_CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
+_CONSTANTS = (type(None), bool, int, float, str)
+_installed = threading.Event()
+
+Watch = Callable[[Any], Any]
+"""Gives what goes in place of a value: itself, the value sealed, or `Free`."""
+
+
+class quiet:
+    """In this block nothing is watched of what this thread pickles: it is sealed as a whole, or may leave."""
+
+    def __enter__(self) -> None:
+        self._before = _is_quiet()
+        _state.quiet = True
+
+    def __exit__(self, *_: object) -> None:
+        _state.quiet = self._before
+
+
+class _Name(str):
+    """The name of an argument: part of the program, not of its data."""
+
+
+def put_in(leaves: Watch, withheld: Callable[[str, BaseException], BaseException]) -> None:
+    """Have Ray ask what really is to go in place of a value, or of the error of a function; once in a process."""
+    if not _installed.is_set():
+        _installed.set()
+        _watch_values(leaves, withheld)
+        _watch_errors(withheld)
+        _watch_code(leaves)
+        _know_names()
+
+
+def _is_quiet() -> bool:
+    return getattr(_state, "quiet", False)
+
+
+def _watch_values(leaves: Watch, withheld: Callable[[str, BaseException], BaseException]) -> None:
+    plain = SerializationContext.serialize
+
+    def serialize(self: Any, value: Any) -> Any:
+        if isinstance(value, RayTaskError):
+            cause: Any = value.cause and withheld(value.function_name, value.cause)
+            if cause is not value.cause:
+                text = f"{type(cause).__name__}: {cause}\n"
+                value = RayTaskError(value.function_name, text, cause)  # type: ignore[no-untyped-call]
+            return plain(self, value)
+        if type(value) is _Name:
+            return plain(self, str(value))
+        if _is_quiet() or value is None or (type(value) is bytes and value == signature.DUMMY_TYPE):
+            return plain(self, value)
+        sent = leaves(value)
+        if type(sent) is Free:
+            with quiet():
+                return plain(self, sent.value)
+        return plain(self, sent)
+
+    SerializationContext.serialize = serialize  # type: ignore[method-assign]
+
+
+def _watch_errors(withheld: Callable[[str, BaseException], BaseException]) -> None:
+    plain: Any = RayTaskError.__init__
+
+    def init(self: Any, function_name: str, traceback_str: str, cause: Any, *args: Any, **kwargs: Any) -> None:
+        # One that comes from elsewhere, and is only unpickled here, is no error that is being handled.
+        if isinstance(cause, BaseException) and sys.exc_info()[1] is cause:
+            told = withheld(function_name, cause)
+            if told is not cause:
+                cause, traceback_str = told, f"{type(told).__name__}: {told}\n"
+        plain(self, function_name, traceback_str, cause, *args, **kwargs)
+
+    RayTaskError.__init__ = init  # type: ignore[method-assign]
+
+
+def _watch_code(leaves: Watch) -> None:
+    """Functions that are pickled by value: what is in their closures, their defaults, and their module's globals."""
+    function_of: Any = CloudPickler._dynamic_function_reduce
+    cell_of: Any = CloudPickler.dispatch[types.CellType]
+
+    def part(value: Any, free: tuple[type, ...] = ()) -> Any:
+        code = isinstance(value, _CODE) or type(value).__module__.startswith(("ray.", "tierflow.sdk."))
+        return value if code or isinstance(value, free) else leaves(value)
+
+    def cell(value: types.CellType) -> Any:
+        made = cell_of(value)
+        if _is_quiet() or not made[1]:
+            return made
+        return made[0], (part(made[1][0]),), *made[2:]
+
+    def function(self: Any, value: Any) -> Any:
+        make, given, (state, slots), *others = function_of(self, value)
+        if not _is_quiet():
+            slots = dict(slots)
+            slots["__globals__"] = {name: part(value, _CONSTANTS) for name, value in slots["__globals__"].items()}
+            if slots["__defaults__"]:
+                slots["__defaults__"] = tuple(part(value, _CONSTANTS) for value in slots["__defaults__"])
+            if slots["__kwdefaults__"]:
+                slots["__kwdefaults__"] = {k: part(v, _CONSTANTS) for k, v in slots["__kwdefaults__"].items()}
+        return make, given, (state, slots), *others
+
+    CloudPickler.dispatch[types.CellType] = cell
+    CloudPickler._dynamic_function_reduce = function  # type: ignore[method-assign]
+
+
+def _know_names() -> None:
+    ray_signature: Any = signature
+    plain = ray_signature.flatten_args
+
+    def flatten(parameters: Any, args: Any, kwargs: Any) -> list[Any]:
+        flat = plain(parameters, args, kwargs)
+        return [_Name(item) if at % 2 == 0 and isinstance(item, str) else item for at, item in enumerate(flat)]
+
+    ray_signature.flatten_args = flatten
