@@ -168,7 +168,10 @@ def test_no_way_leads_out_but_a_release_and_each_is_written_down(drive: Driver, 
     assert found["noise"][:2] == [False, False]
     assert found["noise"][2] > 240_000
     for name, outcome in found["ways"].items():
-        assert outcome.get("error") in ("StayRefused", "NoPlacement", "Withheld"), (name, outcome)
+        assert any(word in outcome.get("error", "") for word in ("StayRefused", "NoPlacement", "Withheld")), (
+            name,
+            outcome,
+        )
         assert "SECRET" not in str(outcome), name
     for name, outcome in found["tried"].items():
         assert "may not leave cam-1" in outcome, (name, outcome)

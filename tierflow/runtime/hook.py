@@ -18,6 +18,7 @@ from ray._private.serialization import SerializationContext
 from ray.cloudpickle import CloudPickler
 from ray.exceptions import RayTaskError
 
+from tierflow.errors import PayloadError
 from tierflow.runtime.taint import Free
 
 __all__ = ["Watch", "put_in", "quiet"]
@@ -80,7 +81,15 @@ def _watch_values(leaves: Watch, withheld: Callable[[str, BaseException], BaseEx
                 return plain(self, sent.value)
         return plain(self, sent)
 
+    direct = SerializationContext.serialize_rdt_objects
+
+    def between_actors(self: Any, value: Any, transport: str) -> Any:
+        if leaves(value) is not value:
+            raise PayloadError("a tensor transport between actors cannot carry what is sealed", "send it without one")
+        return direct(self, value, transport)
+
     SerializationContext.serialize = serialize  # type: ignore[method-assign]
+    SerializationContext.serialize_rdt_objects = between_actors  # type: ignore[method-assign,assignment]
 
 
 def _watch_errors(withheld: Callable[[str, BaseException], BaseException]) -> None:

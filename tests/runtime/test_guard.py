@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("guarded.py")
+REFUSED = "may not leave cam-1"
+
+
+@pytest.fixture(scope="module")
+def found() -> Iterator[dict[str, Any]]:
+    """What the program saw."""
+    with tempfile.TemporaryDirectory(prefix="tf-") as place:
+        command = [sys.executable, str(PROGRAM), place]
+        done = subprocess.run(
+            command, cwd=PROGRAM.parents[2], capture_output=True, text=True, timeout=180, check=False,
+            env={**os.environ, "PYTHONPATH": str(PROGRAM.parents[2])},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        yield json.loads(done.stdout.splitlines()[-1])
+
+
+def test_nothing_is_watched_before_the_first_label(found: dict[str, Any]) -> None:
+    assert found["before"] == [False, True, False]
+    assert found["untainted"] == repr(repr("SECRET" * 4))
+
+
+def test_what_a_task_read_is_forgotten_with_it(found: dict[str, Any]) -> None:
+    assert found["after"][1] is True
+
+
+@pytest.mark.parametrize("way", ["elsewhere", "put", "by default", "threaded", "async", "made of it"])
+def test_a_way_out(found: dict[str, Any], way: str) -> None:
+    assert REFUSED in found[way]
+    assert "SECRET" not in found[way]
+
+
+def test_each_of_several_results_is_sealed_or_released(found: dict[str, Any]) -> None:
+    sealed, also = found["of two"]
+    assert REFUSED in sealed
+    assert also == repr(repr((1, 2)))
+    assert found["of a released pair"] == repr(repr((1, 2)))
+
+
+def test_an_error_says_its_type_only(found: dict[str, Any]) -> None:
+    assert "fails ended in ValueError; what that says may hold data" in found["text"]
+    assert "SECRET" not in found["text"]
+
+
+def test_none_and_the_names_of_arguments_go_as_they_are(found: dict[str, Any]) -> None:
+    assert found["empty handed"] == ["None", "None"]
+
+
+def test_references_in_a_sealed_value_keep_what_they_refer_to(found: dict[str, Any]) -> None:
+    assert found["kept alive"] == [1]
+
+
+def test_a_program_that_has_read_it_sends_sealed(found: dict[str, Any]) -> None:
+    text, array, watched = found["tainted"]
+    assert REFUSED in text
+    assert REFUSED in array
+    assert watched
