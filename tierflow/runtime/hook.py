@@ -2,24 +2,26 @@
 
 Ray has no public hook for this. ``SerializationContext.serialize`` is called for each argument, result, item of a
 generator and `ray.put`, whatever its type and whoever calls. ``RayTaskError`` is made of each error of a task or an
-actor. What a function captures goes by cloudpickle.
+actor, and its profile of what was run keeps each error too, as JSON. What a function captures goes by cloudpickle.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import types
 from collections.abc import Callable
 from typing import Any
 
+import ray
 from ray._common import signature
 from ray._private.serialization import SerializationContext
 from ray.cloudpickle import CloudPickler
 from ray.exceptions import RayTaskError
 
 from tierflow.errors import PayloadError
-from tierflow.runtime.taint import Free
+from tierflow.runtime.taint import Free, now
 
 __all__ = ["Watch", "put_in", "quiet"]
 
@@ -53,6 +55,7 @@ def put_in(leaves: Watch, withheld: Callable[[str, BaseException], BaseException
         _installed.set()
         _watch_values(leaves, withheld)
         _watch_errors(withheld)
+        _watch_profiles()
         _watch_code(leaves)
         _know_names()
 
@@ -104,6 +107,23 @@ def _watch_errors(withheld: Callable[[str, BaseException], BaseException]) -> No
         plain(self, function_name, traceback_str, cause, *args, **kwargs)
 
     RayTaskError.__init__ = init  # type: ignore[method-assign]
+
+
+class _Json:
+    """The module `json` as Ray's profile of a task uses it: without what an error says."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(json, name)
+
+    def dumps(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        if isinstance(value, dict) and value.keys() >= {"type", "value", "traceback"} and now() is not None:
+            value = {"type": value["type"], "value": "withheld", "traceback": ""}
+        return json.dumps(value, *args, **kwargs)
+
+
+def _watch_profiles() -> None:
+    raylet: Any = ray._raylet
+    raylet.json = _Json()
 
 
 def _watch_code(leaves: Watch) -> None:
