@@ -191,6 +191,11 @@ def test_no_way_leads_out_but_a_release_and_each_is_written_down(drive: Driver, 
     assert all("got" in outcome for outcome in found["may"].values()), found["may"]
     assert found["seen"] == ["array", "uint8", [240_000], "cam-1", "plant-1", "device", "any@cam-1/Camera.shot"]
     _check_the_audit_logs(fabric)
+    done = drive("from tierflow.runtime.auditing import main; main()")  # as where the nodes are other machines
+    asked = json.loads(done.stdout.splitlines()[-1])
+    assert {name: len(log["lines"]) for name, log in asked.items()} == {
+        audit.node: len(audit.entries) for audit in node_audits(fabric)
+    }
 
 
 def _check_the_audit_logs(fabric: FabricRecord) -> None:

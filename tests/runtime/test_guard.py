@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tierflow.errors import StayRefused, Withheld
 
 PROGRAM = Path(__file__).with_name("guarded.py")
 REFUSED = "may not leave cam-1"
@@ -26,6 +29,15 @@ def found() -> Iterator[dict[str, Any]]:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         yield json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "error", [StayRefused("a table", "gw-1 asked for it", "cam-1", "do", "4f"), Withheld("f", "KeyError", "cam-1")]
+)
+def test_errors_travel_whole(error: Exception) -> None:
+    back = pickle.loads(pickle.dumps(error))
+    assert (str(back), vars(back)) == (str(error), vars(error))
+    assert "may not leave cam-1" in str(back)
 
 
 def test_nothing_is_watched_before_the_first_label(found: dict[str, Any]) -> None:

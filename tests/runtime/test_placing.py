@@ -320,6 +320,17 @@ class TestNews:
         assert not settled.placing.awaits(flight.key)
         assert not settled.placing.awaits(b"b" * 28)
 
+    def test_a_label_holds_a_small_result_where_it_was_made(self, settled: World) -> None:
+        settled.placing.place(b"a" * 28, "cam-1", 50, stay="device")
+        assert settled.placing.known(b"a" * 28) == Input("cam-1", 50.0, "device", stored=True)
+        flight = settled.start()
+        settled.placing.begin(flight.key, "any/look", flight.call, flight.choice, 1, settled.now, stay="site")
+        expected = settled.placing.known(flight.key)
+        assert expected is not None
+        assert expected.stay == "site"
+        settled.placing.end(flight, Seen("gw-1", 0.1, 100, 1000.0, stay="site"))
+        assert settled.placing.known(flight.key) == Input("gw-1", 100, "site")
+
 
 class TestExplain:
     def test_before_and_after_its_end(self, settled: World) -> None:

@@ -73,6 +73,8 @@ def note(body: type, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: 
     import ray
     from ray import cloudpickle
 
+    from tierflow.runtime.hook import quiet
+
     for value in (*args, *kwargs.values()):
         if isinstance(value, (ray.ObjectRef, ray.actor.ActorHandle)):
             raise OptionError(
@@ -84,7 +86,8 @@ def note(body: type, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: 
     name, namespace = context.get_actor_name() or "", options.get("namespace") or context.namespace  # the job's
     try:
         code = kept_code(Path(folder))
-        pickled = cloudpickle.dumps((body, args, dict(kwargs)))  # type: ignore[no-untyped-call]
+        with quiet():  # it does not leave the node
+            pickled = cloudpickle.dumps((body, args, dict(kwargs)))  # type: ignore[no-untyped-call]
         resident = Resident(name, namespace, dict(options), code, pickled)
         file = resident.file(Path(folder))
         file.parent.mkdir(parents=True, exist_ok=True)
