@@ -59,13 +59,59 @@ def references(frame: Any) -> Any:
 
 
 @ray.remote
-def by_default(frame: Any) -> str:
+def by_default(frame: Any) -> Any:
     words = [SECRET]
 
     def f(at: int = 0, held: Any = words) -> str:
         return str(held[at])
 
-    return attempt(lambda: ray.get(ray.remote(f).options(**ELSEWHERE).remote()))
+    return release(attempt(lambda: ray.get(ray.remote(f).options(**ELSEWHERE).remote())), "outcome")
+
+
+@ray.remote
+def by_class(frame: Any) -> Any:
+    class Kept:
+        words: Any = None
+
+        @property
+        def first(self) -> str:
+            return str(self.words[0])
+
+        def say(self) -> str:
+            return self.first
+
+    Kept.words = [SECRET]
+    return release(attempt(lambda: ray.get(ray.remote(Kept).options(**ELSEWHERE).remote().say.remote())), "outcome")
+
+
+@ray.remote
+def by_attribute(frame: Any) -> Any:
+    def f() -> str:
+        return str(vars(f)["words"][0])
+
+    vars(f)["words"] = [SECRET]
+    return release(attempt(lambda: ray.get(ray.remote(f).options(**ELSEWHERE).remote())), "outcome")
+
+
+@ray.remote
+def code_alone(frame: Any) -> Any:
+    """Code that holds nothing is nobody's data."""
+
+    class Plain:
+        limit = 3
+
+        @staticmethod
+        def twice(at: int = 2) -> int:
+            return 2 * at
+
+        @classmethod
+        def most(cls) -> int:
+            return cls.limit
+
+        def say(self) -> int:
+            return self.twice() + self.most() + len(np.zeros(1))
+
+    return release(ray.get(ray.remote(Plain).options(**ELSEWHERE).remote().say.remote()), "a number")
 
 
 @ray.remote
@@ -135,7 +181,10 @@ def main() -> None:
         "after": ray.get(plain.remote()),
         "text": attempt(lambda: ray.get(fails.remote(FRAME))),
         "put": elsewhere(listed[0]),
-        "by default": elsewhere(by_default.remote(FRAME)),
+        "by default": ray.get(by_default.remote(FRAME)),
+        "by class": ray.get(by_class.remote(FRAME)),
+        "by attribute": ray.get(by_attribute.remote(FRAME)),
+        "code alone": attempt(lambda: ray.get(code_alone.remote(FRAME))),
         "empty handed": ray.get(empty_handed.remote(FRAME)),
         "threaded": actor(Threaded),
         "async": actor(Later),

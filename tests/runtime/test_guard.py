@@ -49,7 +49,9 @@ def test_what_a_task_read_is_forgotten_with_it(found: dict[str, Any]) -> None:
     assert found["after"][1] is True
 
 
-@pytest.mark.parametrize("way", ["elsewhere", "put", "by default", "threaded", "async", "made of it"])
+@pytest.mark.parametrize(
+    "way", ["elsewhere", "put", "by default", "by class", "by attribute", "threaded", "async", "made of it"]
+)
 def test_a_way_out(found: dict[str, Any], way: str) -> None:
     assert REFUSED in found[way]
     assert "SECRET" not in found[way]
@@ -69,6 +71,10 @@ def test_an_error_says_its_type_only(found: dict[str, Any]) -> None:
 
 def test_none_and_the_names_of_arguments_go_as_they_are(found: dict[str, Any]) -> None:
     assert found["empty handed"] == ["None", "None"]
+
+
+def test_code_that_holds_nothing_goes_as_it_is(found: dict[str, Any]) -> None:
+    assert found["code alone"] == "8"
 
 
 def test_references_in_a_sealed_value_keep_what_they_refer_to(found: dict[str, Any]) -> None:

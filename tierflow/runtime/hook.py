@@ -11,13 +11,13 @@ import json
 import sys
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
 from ray._common import signature
 from ray._private.serialization import SerializationContext
-from ray.cloudpickle import CloudPickler
+from ray.cloudpickle import CloudPickler, cloudpickle
 from ray.exceptions import RayTaskError
 
 from tierflow.errors import PayloadError
@@ -127,13 +127,22 @@ def _watch_profiles() -> None:
 
 
 def _watch_code(leaves: Watch) -> None:
-    """Functions that are pickled by value: what is in their closures, their defaults, and their module's globals."""
+    """Functions and classes that are pickled by value: what is in closures, defaults, attributes, and the globals used.
+
+    Numbers and text are taken for constants there, but not in a closure.
+    """
     function_of: Any = CloudPickler._dynamic_function_reduce
+    pickling: Any = cloudpickle
+    class_of: Any = pickling._class_getstate
     cell_of: Any = CloudPickler.dispatch[types.CellType]
 
     def part(value: Any, free: tuple[type, ...] = ()) -> Any:
         code = isinstance(value, _CODE) or type(value).__module__.startswith(("ray.", "tierflow.sdk."))
         return value if code or isinstance(value, free) else leaves(value)
+
+    def parts(values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those with Python's own names, like ``__signature__``, are code."""
+        return {name: value if name[:2] == "__" else part(value, _CONSTANTS) for name, value in values.items()}
 
     def cell(value: types.CellType) -> Any:
         made = cell_of(value)
@@ -144,14 +153,23 @@ def _watch_code(leaves: Watch) -> None:
     def function(self: Any, value: Any) -> Any:
         make, given, (state, slots), *others = function_of(self, value)
         if not _is_quiet():
-            slots = dict(slots)
-            slots["__globals__"] = {name: part(value, _CONSTANTS) for name, value in slots["__globals__"].items()}
+            slots = {**slots, "__globals__": parts(slots["__globals__"])}
             if slots["__defaults__"]:
                 slots["__defaults__"] = tuple(part(value, _CONSTANTS) for value in slots["__defaults__"])
             if slots["__kwdefaults__"]:
-                slots["__kwdefaults__"] = {k: part(v, _CONSTANTS) for k, v in slots["__kwdefaults__"].items()}
+                slots["__kwdefaults__"] = parts(slots["__kwdefaults__"])
+            state = parts(state)
         return make, given, (state, slots), *others
 
+    def kind(value: type) -> Any:
+        members, slots = class_of(value)
+        if not _is_quiet():
+            data = {name: item for name, item in members.items() if not hasattr(type(item), "__get__")}
+            data.pop("_abc_impl", None)
+            members |= parts(data)
+        return members, slots
+
+    pickling._class_getstate = kind
     CloudPickler.dispatch[types.CellType] = cell
     CloudPickler._dynamic_function_reduce = function  # type: ignore[method-assign]
 

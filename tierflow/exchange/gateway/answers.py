@@ -29,6 +29,7 @@ _FULL = Answer(
     507, "RESOURCE_EXHAUSTED", "the gateway has no room until its uplink carries more; try again later", 30.0
 )
 _BAD = Answer(400, "INVALID_ARGUMENT", "this value cannot be carried; send a table as pyarrow writes it")
+_PRIVATE = Answer(403, "PERMISSION_DENIED", "this may not leave the place where it was made")
 
 REFUSED: dict[RefusedAs, Answer] = {
     "malformed": Answer(400, "INVALID_ARGUMENT"),
@@ -59,6 +60,8 @@ ANSWERS: dict[type[TierflowError], Answer] = {
     errors.OptionError: _BROKEN,
     errors.ProfileError: _BROKEN,
     errors.UnitError: _BROKEN,
+    errors.StayRefused: _PRIVATE,
+    errors.Withheld: _PRIVATE,
 }
 """What each error is, but for a refusal, which says it itself."""
 
