@@ -119,6 +119,19 @@ class Cuts:
                 raise cut from None
             self._queue(cut, policy.deadline)
 
+    def waits(self, task: Any, node: str | None) -> None:
+        """See that a stream is not waited for in vain: by where it came from lately, or where its task went.
+
+        Raises:
+            Cut: that is a node that is cut off.
+        """
+        if not self.look().cut:
+            return
+        if node is None:
+            self._check([task])
+        elif task.binary() in self._again or _actor_of(task) is not None:
+            self._raise([node], "a stream", WAIT)
+
     def get(self, refs: Any, timeout: float | None) -> Any:
         """`ray.get` of one reference or of several, which does not wait for what is cut off.
 

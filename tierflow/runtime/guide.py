@@ -122,8 +122,7 @@ class Guide:
         start = self._way(doer, choice)
         if doer.observed is None:
             made = start(*args, **kwargs)
-            if isinstance(made, ray.actor.ActorHandle):
-                self.placing.live(_key(made), work.request.name, choice)
+            self._unobserved(made, work, policy, choice)
             return made
         ready.calls += 1
         brief = _is_brief(choice, ready)
@@ -140,6 +139,13 @@ class Guide:
         self._submitted(ref, choice.node, work, ready, args, kwargs, brief=choice.compute < BRIEF)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
+
+    def _unobserved(self, made: Any, work: Work, policy: Policy, choice: Choice) -> None:
+        """Take note of where an actor, or a task that yields, went."""
+        if isinstance(made, ray.actor.ActorHandle):
+            self.placing.live(_key(made), work.request.name, choice)
+        elif isinstance(made, ray.ObjectRefGenerator) and policy.on_cut != "queue":
+            self._cuts.submitted(made.completed(), choice.node, work.request.title, None)
 
     def _started(self, start: Any, work: Work, choice: Choice, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submit it, with what has to come from another node packed if that was chosen too."""
@@ -189,6 +195,14 @@ class Guide:
         if self.placing.known(key) is not None:
             self.placing.fetched(key, began, monotonic())
         return value
+
+    def waits(self, task: Any, node: str) -> None:
+        """Take note that somebody waits for what a task yields; `node`, by Ray's id, made what it yielded last.
+
+        Raises:
+            Cut: it is on a node that is cut off from here.
+        """
+        self._cuts.waits(task, self._names.get(node))
 
     def explain(self, ref: Any) -> Explanation | None:
         """Why the task of a reference, or an actor, was placed where it was; None where that is not known (any more).

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from tierflow.errors import OptionError
+from tierflow.runtime.ahead import AHEAD
 from tierflow.runtime.work import Work
 from tierflow.sdk import fabric
-from tierflow.sdk.body import actor_body
+from tierflow.sdk.body import actor_body, is_async
 from tierflow.sdk.named import Named, is_named
 from tierflow.sdk.options import Options
 
@@ -85,15 +86,11 @@ class Actor(Named, Generic[P, T]):
 
     @functools.cached_property
     def _work(self) -> Work:
-        request = self._options.request()
-        return Work(
-            actor_body(self._named_raw(), request.title, self._options.for_ray() if self._options.resident else None),
-            self.raw,
-            request,
-            self._options.for_ray(),
-            self._options.policy,
-            stand_in=self._options.stand_in,
-        )
+        options = self._options
+        request, given = options.request(), options.for_ray()
+        ahead = None if options.rays_ahead else AHEAD if options.ahead is None else options.ahead
+        body = actor_body(self._named_raw(), request.title, given if options.resident else None, ahead)
+        return Work(body, self.raw, request, given, options.policy, stand_in=options.stand_in)
 
     def _named_raw(self) -> type[T]:
         """The class, under a name that leads to it.
@@ -112,6 +109,12 @@ class Actor(Named, Generic[P, T]):
         if raw is None and origin is not None:
             raw = origin.raw
         assert raw is not None
+        if options.ahead is not None and is_async(raw):
+            raise OptionError(
+                raw.__name__,
+                "it has ahead, and methods that are async def: what it yields is made in its event loop, one by one",
+                "leave ahead out, or write its methods with def",
+            )
         self.raw, self._options, self._origin = raw, options, origin
         functools.update_wrapper(self, cast("Callable[..., Any]", raw), updated=())
 
@@ -134,6 +137,7 @@ def actor(
     accuracy: float | None = None,
     margin: float | None = None,
     on_cut: OnCut | None = None,
+    ahead: str | float | None = None,
     name: str | None = None,
     resident: bool = False,
     stand_in: bool = False,
@@ -155,6 +159,7 @@ def actor(kind: Any = None, /, **options: Any) -> Any:
             its inputs may not leave), `margin` (standard deviations to stay clear of those
             bounds). `on_cut` ("fail", "queue" or "local") says what becomes of making one where all nodes that it may
             live on are cut off; see `task`.
+            `ahead` ("8 MB") bounds what its generators make before it is read, see `task`.
             What is not said here or with `.options()` is as `init` and the cluster file say. All others are Ray's, by
             Ray's names and with Ray's meaning: `name` (for `ray.get_actor`), `num_cpus`, `max_restarts`,
             `max_concurrency`, `lifetime`, `get_if_exists`...

@@ -9,12 +9,15 @@ import types
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Any
 
+from tierflow.runtime.ahead import AHEAD
 from tierflow.runtime.arrow import carry_arrow
 
-__all__ = ["BODY", "OBSERVED", "actor_body", "drain", "is_stream", "observed_body", "task_body"]
+__all__ = ["BODY", "OBSERVED", "actor_body", "drain", "is_async", "is_stream", "observed_body", "task_body"]
 
 BODY, OBSERVED = "_body", "_observed"
 """The attributes of a task's handle that are its bodies, so that a body pickles by the name ``module.task._body``."""
+RAYS_BOUND = "__ray_generator_backpressure_num_objects__"
+"""Where Ray keeps, on a method, how many objects may wait to be read. With 1 it asks for the next when one was."""
 
 
 def is_stream(function: Callable[..., Any]) -> bool:
@@ -22,24 +25,31 @@ def is_stream(function: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
-def task_body(raw: Callable[..., Any]) -> Callable[..., Any]:
+def task_body(raw: Callable[..., Any], ahead: float = AHEAD) -> Callable[..., Any]:
     """A plain function, or plain generator function, that runs `raw` to its end in a worker.
+
+    What it yields is made ahead, up to `ahead` bytes, see `runtime.feeding`.
 
     Ray's tasks can't be `async def`: the body runs the event loop. It is a function of its own, so that the user's
     keeps its name. Values leave a task by its return, so Arrow is told just before.
     """
     if inspect.isasyncgenfunction(raw):
 
-        def body(*args: Any, **kwargs: Any) -> Any:
+        def items(*args: Any, **kwargs: Any) -> Any:
             with asyncio.Runner() as runner:
                 yield from drain(raw(*args, **kwargs), runner)
+
+        def body(*args: Any, **kwargs: Any) -> Any:
+            from tierflow.runtime.feeding import fed
+
+            yield from fed(items(*args, **kwargs), ahead)
 
     elif inspect.isgeneratorfunction(raw):
 
         def body(*args: Any, **kwargs: Any) -> Any:
-            for item in raw(*args, **kwargs):
-                carry_arrow()
-                yield item
+            from tierflow.runtime.feeding import fed
+
+            yield from fed(raw(*args, **kwargs), ahead)
 
     elif inspect.iscoroutinefunction(raw):
 
@@ -75,12 +85,14 @@ def observed_body(body: Callable[..., Any]) -> Callable[..., Any] | None:
     return watched
 
 
-def actor_body(raw: type, title: str, resident: Mapping[str, Any] | None = None) -> type:
+def actor_body(raw: type, title: str, resident: Mapping[str, Any] | None = None, ahead: float | None = AHEAD) -> type:
     """A subclass of `raw` under the name that dashboards show, whose instances carry Arrow.
+
+    What its generators yield is made ahead, up to `ahead` bytes; None leaves that to Ray.
 
     `resident` are Ray's options of an actor that its node is to start also without the head: it is written down there.
     """
-    made = _carrying(raw, title)
+    made = _carrying(raw, title, {} if ahead is None or is_async(raw) else _streams(raw, ahead))
     if resident is None:
         return made
 
@@ -96,7 +108,36 @@ def actor_body(raw: type, title: str, resident: Mapping[str, Any] | None = None)
     return body
 
 
-def _carrying(raw: type, title: str) -> type:
+def is_async(kind: type) -> bool:
+    """Whether Ray runs the methods of a class in an event loop: one of them is `async def`."""
+    methods = (method for _, method in inspect.getmembers(kind, inspect.isfunction))
+    return any(inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method) for method in methods)
+
+
+def _streams(raw: type, ahead: float) -> dict[str, Any]:
+    """The methods of a class that yield, as ones that make what they yield ahead, except those with Ray's own bound."""
+    found = {}
+    for name, method in inspect.getmembers(raw, inspect.isgeneratorfunction):
+        own = isinstance(inspect.getattr_static(raw, name), types.FunctionType)
+        if own and getattr(method, RAYS_BOUND, None) is None:
+            found[name] = _stream(raw, name, ahead)
+    return found
+
+
+def _stream(raw: type, name: str, ahead: float) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        from tierflow.runtime.feeding import fed
+
+        yield from fed(getattr(raw, name)(self, *args, **kwargs), ahead, name)
+
+    written: Any = functools.update_wrapper(method, getattr(raw, name))
+    written.__signature__ = inspect.signature(written)
+    del written.__wrapped__  # Ray would look for its bound there
+    setattr(method, RAYS_BOUND, 1)
+    return method
+
+
+def _carrying(raw: type, title: str, streams: Mapping[str, Any]) -> type:
     init = raw.__init__  # type: ignore[misc]  # the class is known, its __init__ is looked up on purpose
     if inspect.isfunction(init):
 
@@ -112,7 +153,7 @@ def _carrying(raw: type, title: str) -> type:
             raw.__init__(self, *args, **kwargs)  # type: ignore[misc]  # as above
             carry_arrow(always=True)
 
-    namespace = {"__init__": start, "__module__": raw.__module__, "__doc__": raw.__doc__}
+    namespace = {**streams, "__init__": start, "__module__": raw.__module__, "__doc__": raw.__doc__}
     body = types.new_class(title, (raw,), exec_body=lambda members: members.update(namespace))
     body.__qualname__ = title
     return body

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from tierflow.errors import OptionError
+from tierflow.runtime.ahead import AHEAD
 from tierflow.runtime.work import Work
 from tierflow.sdk import fabric
-from tierflow.sdk.body import BODY, OBSERVED, observed_body, task_body
+from tierflow.sdk.body import BODY, OBSERVED, is_stream, observed_body, task_body
 from tierflow.sdk.named import Named
 from tierflow.sdk.options import Options
 from tierflow.sdk.variants import Variants, check_variant
@@ -105,8 +107,8 @@ class Task(Named, Generic[P, R]):
         Raises:
             OptionError: an option that does not exist, or a value it can't have.
         """
-        if "max_calls" in options:
-            raise OptionError(self.__qualname__, "max_calls is fixed with the task", "give it to the decorator")
+        for name in {"max_calls", "ahead"} & options.keys():
+            raise OptionError(self.__qualname__, f"{name} is fixed with the task", "give it to the decorator")
         if not all(isinstance(value, (str, int, float, tuple, type(None))) for value in options.values()):
             return self._with(options)
         key = repr(sorted(options.items()))
@@ -150,7 +152,12 @@ class Task(Named, Generic[P, R]):
 
     @functools.cached_property
     def _body(self) -> Callable[..., Any]:
-        return task_body(self.raw) if self._origin is None else cast("Callable[..., Any]", getattr(self._origin, BODY))
+        if self._origin is not None:
+            return cast("Callable[..., Any]", getattr(self._origin, BODY))
+        ahead = self._options.ahead
+        if ahead is None:
+            ahead = math.inf if self._options.rays_ahead else AHEAD
+        return task_body(self.raw, ahead)
 
     @functools.cached_property
     def _observed(self) -> Callable[..., Any] | None:
@@ -162,6 +169,8 @@ class Task(Named, Generic[P, R]):
     def _work(self) -> Work:
         options = self._options
         given, rivals = options.for_ray(), self._variants.works(self._later)
+        if is_stream(self.raw) and given.get("num_returns") in (None, "streaming") and not options.rays_ahead:
+            given["_generator_backpressure_num_objects"] = 1  # Ray asks for an item when the one before was read
         observed = self._observed if given.get("num_returns") in (None, 1) else None
         return Work(self._body, self.raw, options.request(), given, options.policy, self._accuracy, rivals, observed)
 
@@ -216,6 +225,7 @@ def task(
     lossy: float | None = None,
     margin: float | None = None,
     on_cut: OnCut | None = None,
+    ahead: str | float | None = None,
     name: str | None = None,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
@@ -238,6 +248,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             tensor or array, where that makes fewer bytes cross a slow link. `on_cut` says what
             becomes of a call where all nodes that it may run on are cut off: "fail" (`Cut`, at once: the default),
             "queue" (the call waits for one of them, `deadline` at the most), "local" (it runs on any node in reach).
+            `ahead` ("8 MB") is for a generator: how many bytes of what it yields may wait, made and not taken, before
+            it waits itself. It runs in a thread of its own; what is larger waits alone. It is fixed with the task.
             What is not said here or with `.options()` is as `init` and the cluster file say. `name` is shown in the
             dashboard after the tier. All others are Ray's, by Ray's names and with Ray's meaning: `num_cpus` (1),
             `num_gpus`, `memory` (bytes), `resources`, `max_retries`, `num_returns`, `runtime_env`...
@@ -254,4 +266,6 @@ def _task(options: dict[str, Any], function: Callable[P, R]) -> Task[P, R]:
     if not inspect.isfunction(function):
         other = "use tierflow.actor for a class" if isinstance(function, type) else "decorate a function made with def"
         raise OptionError(getattr(function, "__name__", repr(function)), "a task is a function", other)
+    if options.get("ahead") is not None and not is_stream(function):
+        raise OptionError(function.__name__, "it has ahead, and is no generator", "leave ahead out, or let it yield")
     return Task(cast("Callable[P, R]", function), Options("task", function.__name__).with_(options))

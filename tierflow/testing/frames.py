@@ -11,7 +11,7 @@ from typing import Any
 
 from tierflow.testing.clock import MockClock
 
-__all__ = ["Frame", "frame", "inside"]
+__all__ = ["Call", "Frame", "frame", "inside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +54,16 @@ def inside(there: Frame, run: Callable[[], Any]) -> Any:
     if error is not None:
         raise error
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: its names, its node, what runs, and what says when it begins and takes note of when it ends."""
+
+    title: str
+    name: str
+    node: str
+    function: Callable[..., Any]
+    begin: Callable[[float], float]
+    end: Callable[[float], None]
+    streams: bool = False

@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import traceback
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from ray.exceptions import GetTimeoutError, RayTaskError
@@ -24,10 +23,10 @@ from tierflow.sdk.fabric import program_policy
 from tierflow.testing.actors import ActorState, LocalHandle, bound
 from tierflow.testing.clock import MockClock
 from tierflow.testing.cores import Cores
-from tierflow.testing.frames import Frame, frame, inside
+from tierflow.testing.frames import Call, Frame, frame, inside
 from tierflow.testing.network import Network
 from tierflow.testing.placed import Outcome, Placed, Placer
-from tierflow.testing.references import Reference, References, Value, dumps, loads
+from tierflow.testing.references import LocalReader, Reference, References, Value, dumps, loads
 from tierflow.topology import NODE, SITE, TIER, ClusterSpec, Member, Topology
 
 __all__ = ["LocalFabric"]
@@ -135,7 +134,7 @@ class LocalFabric:
         def end(moment: float) -> None:
             self._cores.take(node, cpus, moment)
 
-        call = _Call(doer.request.title, doer.request.name, node, doer.body, begin, end)
+        call = Call(doer.request.title, doer.request.name, node, doer.body, begin, end)
         made = self._run(call, args, kwargs, dict(doer.options))
         if placed is not None and doer.observed is not None:
             value = self._value(made)
@@ -171,7 +170,7 @@ class LocalFabric:
             return drain(result, actor.loop()) if isinstance(result, AsyncGenerator) else result
 
         given = {"num_returns": getattr(function, "__ray_num_returns__", None), **options}
-        call = _Call(title, f"{kind}.{method}", actor.node, run, begin, end, streams=is_stream(function))
+        call = Call(title, f"{kind}.{method}", actor.node, run, begin, end, streams=is_stream(function))
         return self._run(call, args, kwargs, given)
 
     def get(self, refs: Any, *, timeout: float | None = None) -> Any:
@@ -200,6 +199,10 @@ class LocalFabric:
         here.clock.reach(moment if timeout is None else min(moment, here.clock.now + timeout))
         ready = [ref for ref in refs if arrivals[ref] <= here.clock.now][:num_returns]
         return ready, [ref for ref in refs if ref not in ready]
+
+    def stream(self, items: Any, ahead: float) -> LocalReader:
+        """What reads a generator of references; each item is made when it is asked for, so nothing is ahead."""
+        return LocalReader(items, self.get)
 
     def put(self, value: Any) -> Any:
         """A reference to a copy of the value, kept where the caller runs."""
@@ -253,7 +256,7 @@ class LocalFabric:
         def end(moment: float) -> None:
             actor.free = moment
 
-        call = _Call(work.request.title, work.request.name, actor.node, make, lambda arrival: arrival, end)
+        call = Call(work.request.title, work.request.name, actor.node, make, lambda arrival: arrival, end)
         made = self._value(self._run(call, args, kwargs, {}))
         if made.error is not None:
             actor.death, actor.failure = "its construction failed", made.error
@@ -283,7 +286,7 @@ class LocalFabric:
             dumps(work.body)
             self._exported.add(work)
 
-    def _run(self, call: _Call, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    def _run(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
         here = self._frame
         given = [*args, *kwargs.values()]
         data, held = dumps([None if isinstance(value, Reference) else value for value in given])
@@ -307,7 +310,7 @@ class LocalFabric:
             return self._keep(self._failure(call, there, error))
         return self._results(call, there, result, options.get("num_returns"))
 
-    def _attempts(self, call: _Call, there: Frame, run: Callable[[], Any], options: Mapping[str, Any]) -> Any:
+    def _attempts(self, call: Call, there: Frame, run: Callable[[], Any], options: Mapping[str, Any]) -> Any:
         again = options.get("retry_exceptions") or False
         kinds = Exception if again is True else tuple(again or ())
         left = options.get("max_retries", 3) if again else 0
@@ -324,7 +327,7 @@ class LocalFabric:
                 call.end(there.clock.now)
                 return result
 
-    def _results(self, call: _Call, there: Frame, result: Any, count: int | None) -> Any:
+    def _results(self, call: Call, there: Frame, result: Any, count: int | None) -> Any:
         if count in (None, 1):
             return self._result(call, there, result)
         results = list(result) if count else []
@@ -333,33 +336,36 @@ class LocalFabric:
             return [self._keep(self._failure(call, there, error)) for _ in range(count or 0)]
         return [self._result(call, there, item) for item in results] or None
 
-    def _result(self, call: _Call, there: Frame, result: Any) -> Reference:
+    def _result(self, call: Call, there: Frame, result: Any) -> Reference:
         try:
             data, held = dumps(result)
         except Exception as error:
             return self._keep(self._failure(call, there, error))
         return self._keep(Value(data, call.node, there.clock.now, call.title, held))
 
-    def _stream(self, call: _Call, there: Frame, items: Iterator[Any]) -> Iterator[Reference]:
-        while True:
-            try:
-                item = inside(there, lambda: next(items))
-            except StopIteration:
-                return
-            except Exception as error:
-                yield self._keep(self._failure(call, there, error))
-                return
-            there.clock.advance(self._duration(call))
-            call.end(there.clock.now)
-            yield self._result(call, there, item)
+    def _stream(self, call: Call, there: Frame, items: Generator[Any, None, None]) -> Generator[Reference, None, None]:
+        try:
+            while True:
+                try:
+                    item = inside(there, lambda: next(items))
+                except StopIteration:
+                    return
+                except Exception as error:
+                    yield self._keep(self._failure(call, there, error))
+                    return
+                there.clock.advance(self._duration(call))
+                call.end(there.clock.now)
+                yield self._result(call, there, item)
+        finally:
+            inside(there, items.close)
 
-    def _failure(self, call: _Call, there: Frame, error: Exception) -> Value:
+    def _failure(self, call: Call, there: Frame, error: Exception) -> Value:
         text = "".join(traceback.format_exception(error))
         failure = RayTaskError(call.title, text, error, f"ray::{call.title}", 0, call.node)  # type: ignore[no-untyped-call]
         call.end(there.clock.now)
         return Value(b"", call.node, there.clock.now, call.title, error=failure)
 
-    def _duration(self, call: _Call) -> float:
+    def _duration(self, call: Call) -> float:
         return self._durations.get(call.name, 0.0) / self.topology.node(call.node).pace
 
     def _keep(self, value: Value) -> Reference:
@@ -385,14 +391,3 @@ class LocalFabric:
             took = self._network.send(value.origin, node, len(value.data))
             value.copies[node] = max(value.ready, now) + took
         return self._arrival(value, node, now)
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    title: str
-    name: str
-    node: str
-    function: Callable[..., Any]
-    begin: Callable[[float], float]
-    end: Callable[[float], None]
-    streams: bool = False

@@ -1,0 +1,146 @@
+"""The values of a stream, fetched ahead of whoever reads them: the next is on its way while one is worked on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import ray
+
+from tierflow.runtime.weight import weight
+
+__all__ = ["Reader"]
+
+LOOK = 0.1
+"""Seconds between two looks at who is cut off, and at whether anybody reads any more."""
+AT_ONCE = 2
+"""Values that are on their way at once: the second asks for its bytes while those of the first come in."""
+
+
+class Reader:
+    """Reads a generator of references of Ray's: takes a reference, and fetches its value, while less than `limit` wait.
+
+    Bytes wait from when their reference is taken, and so the producer may hand over the next, until they are read. A
+    value larger than the limit is fetched when none waits. `check` raises what is to be raised where a reader waits,
+    given Ray's id of the node that the last large value came from ("" where there was none).
+    """
+
+    def __init__(self, items: Any, limit: float, check: Callable[[str], None]) -> None:
+        self._items, self._limit, self._check = items, limit, check
+        self._changed, self._turn = threading.Condition(), threading.Lock()
+        self._values: dict[int, tuple[Any, BaseException | None]] = {}
+        self._sizes: dict[int, int] = {}
+        self._asked = self._read = 0
+        self._ended = self._closed = False
+        self._node = ""
+        for _ in range(AT_ONCE):
+            threading.Thread(target=self._fetch, name="tierflow-stream", daemon=True).start()
+
+    def next(self, timeout: float | None) -> Any:
+        """The next value.
+
+        Raises:
+            StopIteration: there is none.
+            Cut: it would come from a node that is cut off. It comes after the heal, if it is asked for again.
+            ray.exceptions.GetTimeoutError: `timeout` seconds went by; it may be asked for again.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = LOOK if until is None else min(LOOK, until - time.monotonic())
+            with self._changed:
+                if not self._is_there():
+                    self._changed.wait(max(left, 0.0))
+                if self._is_there():
+                    return self._take()
+            self._check(self._node)
+            if left <= 0:
+                raise ray.exceptions.GetTimeoutError(f"item {self._read} of the stream was not there in time")
+
+    def close(self) -> None:
+        """Read no more: the generator is told to end, and what waits is dropped. Returns at once."""
+        with self._changed:
+            over, self._closed = self._closed or self._ended, True
+            self._values.clear()
+            self._changed.notify_all()
+        if not over:
+            with suppress(Exception):  # it has ended by itself, or with its cluster
+                ray.cancel(self._items)
+
+    def _is_there(self) -> bool:
+        return self._read in self._values or self._closed or (self._ended and self._read == self._asked)
+
+    def _take(self) -> Any:
+        if self._read not in self._values:
+            raise StopIteration
+        value, error = self._values.pop(self._read)
+        del self._sizes[self._read]
+        self._read += 1
+        self._changed.notify_all()
+        if error is not None:
+            raise error
+        return value
+
+    def _fetch(self) -> None:
+        while True:
+            with self._turn:
+                ref = self._next_reference()
+                number = self._asked - 1
+            if ref is None:
+                return
+            value, error = None, None
+            try:
+                value = ray.get(ref)
+            except BaseException as raised:  # it is raised where the value is read
+                error = raised
+            del ref  # the object is kept by its value alone, where that is not a copy
+            with self._changed:
+                if not self._closed:
+                    self._values[number] = value, error
+                    self._sizes[number] = self._sizes[number] or weight(value)
+                self._changed.notify_all()
+            del value
+
+    def _next_reference(self) -> Any:
+        """The next reference, taken once there is room for its value; None where no more is to be read."""
+        ref = None
+        try:
+            while ref is None and not self._closed:
+                size = self._size_of_next()
+                if size is not None and self._has_room(size):
+                    ref = self._items._next_sync(timeout_s=LOOK)
+                    ref = None if ref.is_nil() else ref
+        except StopIteration:
+            pass
+        except Exception as error:  # there is no cluster any more
+            with self._changed:
+                self._values[self._asked], self._sizes[self._asked] = (None, error), 0
+                self._asked += 1
+        with self._changed:
+            if ref is None:
+                self._ended = True
+                self._changed.notify_all()
+                return None
+            self._sizes[self._asked] = size or 0
+            self._asked += 1
+        return ref
+
+    def _size_of_next(self) -> int | None:
+        """Bytes of the next object, 0 of a small one or of the end; None where it is not made yet."""
+        [ref] = self._items._get_next_ref_n(1)
+        if not ray.wait([ref], timeout=LOOK, fetch_local=False)[0]:
+            return None
+        found = ray.experimental.get_local_object_locations([ref]).get(ref, {})
+        if found.get("node_ids"):
+            self._node = found["node_ids"][0]
+        return int(found.get("object_size") or 0)
+
+    def _has_room(self, size: int) -> bool:
+        with self._changed:
+            waiting = sum(self._sizes.values())
+            if waiting and waiting + size > self._limit and not self._closed:
+                self._changed.wait(LOOK)
+            waiting = sum(self._sizes.values())
+            return not waiting or waiting + size <= self._limit
