@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import ray
@@ -30,14 +31,14 @@ class Reader:
 
     def __init__(self, items: Any, limit: float, check: Callable[[str], None]) -> None:
         self._items, self._limit, self._check = items, limit, check
-        self._changed, self._turn = threading.Condition(), threading.Lock()
+        self._changed = threading.Condition()
         self._values: dict[int, tuple[Any, BaseException | None]] = {}
         self._sizes: dict[int, int] = {}
+        self._coming: set[int] = set()
         self._asked = self._read = 0
         self._ended = self._closed = False
         self._node = ""
-        for _ in range(AT_ONCE):
-            threading.Thread(target=self._fetch, name="tierflow-stream", daemon=True).start()
+        threading.Thread(target=self._fetch, name="tierflow-stream", daemon=True).start()
 
     def next(self, timeout: float | None) -> Any:
         """The next value.
@@ -84,48 +85,43 @@ class Reader:
         return value
 
     def _fetch(self) -> None:
-        while True:
-            with self._turn:
-                ref = self._next_reference()
-                number = self._asked - 1
-            if ref is None:
-                return
-            value, error = None, None
-            try:
-                value = ray.get(ref)
-            except BaseException as raised:  # it is raised where the value is read
-                error = raised
-            del ref  # the object is kept by its value alone, where that is not a copy
-            with self._changed:
-                if not self._closed:
-                    self._values[number] = value, error
-                    self._sizes[number] = self._sizes[number] or weight(value)
-                self._changed.notify_all()
-            del value
-
-    def _next_reference(self) -> Any:
-        """The next reference, taken once there is room for its value; None where no more is to be read."""
-        ref = None
+        """Take references and let their values come, until there are no more or nobody reads them."""
         try:
-            while ref is None and not self._closed:
+            while not self._closed:
                 size = self._size_of_next()
                 if size is not None and self._has_room(size):
                     ref = self._items._next_sync(timeout_s=LOOK)
-                    ref = None if ref.is_nil() else ref
+                    if not ref.is_nil():
+                        self._begin(ref, size)
         except StopIteration:
             pass
         except Exception as error:  # there is no cluster any more
-            with self._changed:
-                self._values[self._asked], self._sizes[self._asked] = (None, error), 0
-                self._asked += 1
+            self._begin(None, 0)
+            self._arrived(self._asked - 1, None, error)
         with self._changed:
-            if ref is None:
-                self._ended = True
-                self._changed.notify_all()
-                return None
-            self._sizes[self._asked] = size or 0
-            self._asked += 1
-        return ref
+            self._ended = True
+            self._changed.notify_all()
+
+    def _begin(self, ref: Any, size: int) -> None:
+        with self._changed:
+            number, self._asked = self._asked, self._asked + 1
+            self._coming.add(number)
+            self._sizes[number] = size
+        if ref is not None:
+            # A thread in `ray.get` would keep others, with the whole interpreter, from letting go of older values.
+            ref.future().add_done_callback(partial(self._done, number))
+
+    def _done(self, number: int, future: Any) -> None:
+        error = future.exception()
+        self._arrived(number, None if error else future.result(), error)
+
+    def _arrived(self, number: int, value: Any, error: BaseException | None) -> None:
+        with self._changed:
+            self._coming.discard(number)
+            if not self._closed:
+                self._values[number] = value, error
+                self._sizes[number] = self._sizes[number] or weight(value)
+            self._changed.notify_all()
 
     def _size_of_next(self) -> int | None:
         """Bytes of the next object, 0 of a small one or of the end; None where it is not made yet."""
@@ -139,8 +135,10 @@ class Reader:
 
     def _has_room(self, size: int) -> bool:
         with self._changed:
-            waiting = sum(self._sizes.values())
-            if waiting and waiting + size > self._limit and not self._closed:
+            if not self._fits(size) and not self._closed:
                 self._changed.wait(LOOK)
-            waiting = sum(self._sizes.values())
-            return not waiting or waiting + size <= self._limit
+            return self._fits(size)
+
+    def _fits(self, size: int) -> bool:
+        waiting = sum(self._sizes.values())
+        return len(self._coming) < AT_ONCE and (not waiting or waiting + size <= self._limit)
