@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -75,7 +76,7 @@ def twice(x: int) -> int:
     return 2 * x
 
 
-@tierflow.task(tier="device", num_cpus=1)
+@tierflow.task(tier="device", num_cpus=1, ahead="1 MB")
 def nested() -> Iterator[Any]:
     """The device has one core, and the calls that it makes want it too."""
     yield whose()
@@ -103,6 +104,16 @@ class Source:
         yield threading.current_thread().name
         if depth:
             yield from self.tree(depth - 1)
+
+    def ping(self) -> str:
+        return "here"
+
+
+class Endless:
+    def numbers(self) -> Iterator[int]:
+        for number in itertools.count():
+            time.sleep(0.01)
+            yield number
 
     def ping(self) -> str:
         return "here"

@@ -148,7 +148,7 @@ def test_what_a_generator_makes_ahead_is_bounded_in_bytes_or_as_ray_does() -> No
     def rays(**options: Any) -> Any:
         return tierflow.task(**options)(numbers)._work.options.get("_generator_backpressure_num_objects")
 
-    assert [rays(), rays(ahead="1 MB"), rays(ahead=None), rays(num_returns=2)] == [1, 1, 1, None]
+    assert [rays(), rays(ahead="1 MB"), rays(ahead=None), rays(ahead=9, num_returns=2)] == [None, 1, None, None]
     assert rays(_generator_backpressure_num_objects=3) == 3
     assert tierflow.task(nothing)._work.options == {}
     for wrong in ("8", -1, True, [1]):

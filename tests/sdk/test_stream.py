@@ -86,6 +86,13 @@ def test_so_does_dropping_it_and_leaving_the_loop(tmp_path: Path) -> None:
     assert tierflow.get(actor.ping.remote(), timeout=10) == "here"
 
 
+def test_what_is_not_bounded_stops_too() -> None:
+    actor = tierflow.actor(num_cpus=0)(streams.Endless).remote()
+    with tierflow.stream(actor.numbers.remote()) as read:
+        assert [next(read), next(read)] == [0, 1]
+    assert tierflow.get(actor.ping.remote(), timeout=20) == "here"
+
+
 def test_an_error_comes_after_what_was_made_before() -> None:
     read = tierflow.stream(streams.failing.remote(5))
     assert [next(read) for _ in range(5)] == [0, 1, 2, 3, 4]

@@ -15,7 +15,7 @@ from tierflow.runtime.weight import weight
 __all__ = ["AHEAD", "Ahead"]
 
 AHEAD = 8_000_000
-"""Bytes that wait, on either side of a stream, where nothing else is said."""
+"""Bytes that a reader fetches before they are asked for, where nothing else is said."""
 
 T = TypeVar("T")
 

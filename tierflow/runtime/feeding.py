@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, cast
 
 import ray
@@ -47,13 +47,21 @@ def awaiting(refs: Sequence[Any]) -> Iterator[None]:
         making.awaits = []
 
 
-def fed(items: Iterator[Any], limit: float, method: str = "") -> Generator[Any, None, None]:
-    """The items, of which up to `limit` bytes are made ahead; as they are where this is no call by Ray.
+def fed(items: Generator[Any, None, None], limit: float | None, method: str = "") -> Generator[Any, None, None]:
+    """The items, of which up to `limit` bytes are made ahead; None, and what is no call by Ray: as they are asked for.
 
     `method` is the actor's method that Ray has to have called: the actor may call it, too.
     """
-    if not _called_by_ray(method):
-        yield from items
+    called = _called_by_ray(method)
+    if limit is None or not called:
+        with closing(items):
+            while not (called and _is_closed()):
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+                carry_arrow()
+                yield item
         return
     making = _Making()
     ahead = Ahead(items, limit, within=_context(making))

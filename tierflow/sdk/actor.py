@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from tierflow.errors import OptionError
-from tierflow.runtime.ahead import AHEAD
 from tierflow.runtime.work import Work
 from tierflow.sdk import fabric
 from tierflow.sdk.body import actor_body, is_async
@@ -88,8 +87,7 @@ class Actor(Named, Generic[P, T]):
     def _work(self) -> Work:
         options = self._options
         request, given = options.request(), options.for_ray()
-        ahead = None if options.rays_ahead else AHEAD if options.ahead is None else options.ahead
-        body = actor_body(self._named_raw(), request.title, given if options.resident else None, ahead)
+        body = actor_body(self._named_raw(), request.title, given if options.resident else None, options.ahead)
         return Work(body, self.raw, request, given, options.policy, stand_in=options.stand_in)
 
     def _named_raw(self) -> type[T]:

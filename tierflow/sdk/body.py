@@ -9,7 +9,6 @@ import types
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Any
 
-from tierflow.runtime.ahead import AHEAD
 from tierflow.runtime.arrow import carry_arrow
 
 __all__ = ["BODY", "OBSERVED", "actor_body", "drain", "is_async", "is_stream", "observed_body", "task_body"]
@@ -25,10 +24,10 @@ def is_stream(function: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
-def task_body(raw: Callable[..., Any], ahead: float = AHEAD) -> Callable[..., Any]:
+def task_body(raw: Callable[..., Any], ahead: float | None = None) -> Callable[..., Any]:
     """A plain function, or plain generator function, that runs `raw` to its end in a worker.
 
-    What it yields is made ahead, up to `ahead` bytes, see `runtime.feeding`.
+    What it yields is made ahead, up to `ahead` bytes, see `runtime.feeding`; None: as Ray asks for it.
 
     Ray's tasks can't be `async def`: the body runs the event loop. It is a function of its own, so that the user's
     keeps its name. Values leave a task by its return, so Arrow is told just before.
@@ -85,14 +84,14 @@ def observed_body(body: Callable[..., Any]) -> Callable[..., Any] | None:
     return watched
 
 
-def actor_body(raw: type, title: str, resident: Mapping[str, Any] | None = None, ahead: float | None = AHEAD) -> type:
+def actor_body(raw: type, title: str, resident: Mapping[str, Any] | None = None, ahead: float | None = None) -> type:
     """A subclass of `raw` under the name that dashboards show, whose instances carry Arrow.
 
-    What its generators yield is made ahead, up to `ahead` bytes; None leaves that to Ray.
+    What its generators yield is made ahead, up to `ahead` bytes; None: as Ray asks for it.
 
     `resident` are Ray's options of an actor that its node is to start also without the head: it is written down there.
     """
-    made = _carrying(raw, title, {} if ahead is None or is_async(raw) else _streams(raw, ahead))
+    made = _carrying(raw, title, {} if is_async(raw) else _streams(raw, ahead))
     if resident is None:
         return made
 
@@ -114,17 +113,16 @@ def is_async(kind: type) -> bool:
     return any(inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method) for method in methods)
 
 
-def _streams(raw: type, ahead: float) -> dict[str, Any]:
-    """The methods of a class that yield, as ones that make what they yield ahead, except those with Ray's own bound."""
+def _streams(raw: type, ahead: float | None) -> dict[str, Any]:
+    """The methods of a class that yield, as ones that make it ahead and end when their reader does not want more."""
     found = {}
     for name, method in inspect.getmembers(raw, inspect.isgeneratorfunction):
-        own = isinstance(inspect.getattr_static(raw, name), types.FunctionType)
-        if own and getattr(method, RAYS_BOUND, None) is None:
-            found[name] = _stream(raw, name, ahead)
+        if isinstance(inspect.getattr_static(raw, name), types.FunctionType):
+            found[name] = _stream(raw, name, ahead if getattr(method, RAYS_BOUND, None) is None else None)
     return found
 
 
-def _stream(raw: type, name: str, ahead: float) -> Callable[..., Any]:
+def _stream(raw: type, name: str, ahead: float | None) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         from tierflow.runtime.feeding import fed
 
@@ -133,7 +131,8 @@ def _stream(raw: type, name: str, ahead: float) -> Callable[..., Any]:
     written: Any = functools.update_wrapper(method, getattr(raw, name))
     written.__signature__ = inspect.signature(written)
     del written.__wrapped__  # Ray would look for its bound there
-    setattr(method, RAYS_BOUND, 1)
+    if ahead is not None:
+        setattr(method, RAYS_BOUND, 1)
     return method
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from tierflow.errors import OptionError
-from tierflow.runtime.ahead import AHEAD
 from tierflow.runtime.work import Work
 from tierflow.sdk import fabric
 from tierflow.sdk.body import BODY, OBSERVED, is_stream, observed_body, task_body
@@ -154,10 +152,7 @@ class Task(Named, Generic[P, R]):
     def _body(self) -> Callable[..., Any]:
         if self._origin is not None:
             return cast("Callable[..., Any]", getattr(self._origin, BODY))
-        ahead = self._options.ahead
-        if ahead is None:
-            ahead = math.inf if self._options.rays_ahead else AHEAD
-        return task_body(self.raw, ahead)
+        return task_body(self.raw, self._options.ahead)
 
     @functools.cached_property
     def _observed(self) -> Callable[..., Any] | None:
@@ -169,7 +164,7 @@ class Task(Named, Generic[P, R]):
     def _work(self) -> Work:
         options = self._options
         given, rivals = options.for_ray(), self._variants.works(self._later)
-        if is_stream(self.raw) and given.get("num_returns") in (None, "streaming") and not options.rays_ahead:
+        if options.ahead is not None and given.get("num_returns") in (None, "streaming"):
             given["_generator_backpressure_num_objects"] = 1  # Ray asks for an item when the one before was read
         observed = self._observed if given.get("num_returns") in (None, 1) else None
         return Work(self._body, self.raw, options.request(), given, options.policy, self._accuracy, rivals, observed)
@@ -248,8 +243,9 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             tensor or array, where that makes fewer bytes cross a slow link. `on_cut` says what
             becomes of a call where all nodes that it may run on are cut off: "fail" (`Cut`, at once: the default),
             "queue" (the call waits for one of them, `deadline` at the most), "local" (it runs on any node in reach).
-            `ahead` ("8 MB") is for a generator: how many bytes of what it yields may wait, made and not taken, before
-            it waits itself. It runs in a thread of its own; what is larger waits alone. It is fixed with the task.
+            `ahead` ("8 MB") bounds in bytes what a generator yields before it is read: beyond that it waits. One item
+            that is larger waits alone. The generator then runs in a thread of its own, and is to fetch what it needs by
+            `tierflow.get`, which lends its CPU to what it waits for. Without `ahead` it makes all that it can at once.
             What is not said here or with `.options()` is as `init` and the cluster file say. `name` is shown in the
             dashboard after the tier. All others are Ray's, by Ray's names and with Ray's meaning: `num_cpus` (1),
             `num_gpus`, `memory` (bytes), `resources`, `max_retries`, `num_returns`, `runtime_env`...
