@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextvars
-import gc
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -18,13 +16,16 @@ from tierflow.runtime.ahead import Ahead
 
 
 class Sized:
-    """An item of so many bytes, which knows how many of its kind there are."""
+    """An item of so many bytes; `sizes` are those of all that are there."""
 
-    living: ClassVar[weakref.WeakSet[Sized]] = weakref.WeakSet()
+    sizes: ClassVar[dict[int, int]] = {}
 
     def __init__(self, size: int) -> None:
         self.size = size
-        Sized.living.add(self)
+        Sized.sizes[id(self)] = size
+
+    def __del__(self) -> None:
+        del Sized.sizes[id(self)]
 
 
 def weigh(item: Any) -> int:
@@ -49,7 +50,8 @@ def soon(holds: Callable[[], bool]) -> None:
 
 def ahead_by(sizes: list[int], read: int, limit: int) -> int:
     """How many are made when so many were read and the last of these is not known to be: the obvious way."""
-    waiting, at = [], 0
+    waiting: list[int] = []
+    at = 0
     for now in range(read + 1):
         if now:
             waiting = waiting[1:] if now > 1 else waiting
@@ -81,12 +83,10 @@ def test_never_more_than_the_limit_and_one_item_are_there(sizes: list[int], limi
         nonlocal most
         for size in sizes:
             item = Sized(size)
-            most = max(most, sum(each.size for each in list(Sized.living)))
+            most = max(most, sum(list(Sized.sizes.values())))
             yield item
             del item
 
-    gc.collect()
-    Sized.living.clear()
     ahead = Ahead(items(), limit, weigh=weigh)
     found = []
     while ahead.ready():
