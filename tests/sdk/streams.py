@@ -82,7 +82,19 @@ def nested() -> Iterator[Any]:
     yield whose()
     for x in range(3):
         yield tierflow.get(twice.options(tier="device", num_cpus=1).remote(x))
+    yield reads()
     yield threading.current_thread().name
+
+
+@tierflow.task(tier="device", num_cpus=1, ahead="1 MB")
+def numbers(count: int) -> Iterator[int]:
+    yield from range(count)
+
+
+@tierflow.task(tier="device", num_cpus=1)
+def reads() -> list[int]:
+    """So does the stream that it reads."""
+    return list(tierflow.stream(numbers.remote(3)))
 
 
 @tierflow.actor(num_cpus=0, ahead="2 MB")

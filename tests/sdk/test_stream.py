@@ -124,8 +124,9 @@ def test_record_batches_make_a_reader() -> None:
 
 def test_a_generator_runs_in_its_calls_context() -> None:
     items = list(tierflow.stream(streams.nested.remote()))
-    [task, actor, node], doubles, thread = items[0], items[1:4], items[4]
-    assert (actor, node, doubles, thread) == (None, "cam-1", [0, 2, 4], "tierflow-ahead")
+    [task, actor, node], doubles, read, thread = items[0], items[1:4], items[4], items[5]
+    assert (actor, node, doubles, read, thread) == (None, "cam-1", [0, 2, 4], [0, 1, 2], "tierflow-ahead")
+    assert tierflow.get(streams.reads.remote()) == [0, 1, 2]
     refs = streams.Source.remote().whose.remote()
     task, actor, _ = tierflow.get(next(refs))
     assert task == refs.completed().task_id().hex()

@@ -125,6 +125,8 @@ class Cuts:
         Raises:
             Cut: that is a node that is cut off.
         """
+        if task.binary() in self._again:
+            self._again.move_to_end(task.binary())
         if not self.look().cut:
             return
         if node is None:

@@ -13,7 +13,7 @@ from ray import _raylet
 from tierflow.runtime.ahead import Ahead
 from tierflow.runtime.arrow import carry_arrow
 
-__all__ = ["awaiting", "fed"]
+__all__ = ["awaiting", "fed", "lend"]
 
 LOOK = 0.05
 """Seconds between two looks at whether the reader has closed the stream, and at what its generator waits for."""
@@ -40,11 +40,18 @@ def awaiting(refs: Sequence[Any]) -> Iterator[None]:
     if making is None:
         yield
         return
-    making.awaits = list({ref for ref in refs if isinstance(ref, ray.ObjectRef)})
+    before, making.awaits = making.awaits, list({ref for ref in refs if isinstance(ref, ray.ObjectRef)})
     try:
         yield
     finally:
-        making.awaits = []
+        making.awaits = before
+
+
+def lend(refs: Sequence[Any], seconds: float) -> None:
+    """Wait so long for references, in a worker: its CPU is lent meanwhile. Elsewhere there is none to lend."""
+    if ray._private.worker.global_worker.mode == ray.WORKER_MODE:
+        with awaiting(refs):
+            ray.wait(list(refs), timeout=seconds, fetch_local=False)
 
 
 def fed(items: Generator[Any, None, None], limit: float | None, method: str = "") -> Generator[Any, None, None]:

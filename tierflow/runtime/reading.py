@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 
+from tierflow.runtime.feeding import lend
 from tierflow.runtime.weight import weight
 
 __all__ = ["Reader"]
@@ -59,6 +60,7 @@ class Reader:
             self._check(self._node)
             if left <= 0:
                 raise ray.exceptions.GetTimeoutError(f"item {self._read} of the stream was not there in time")
+            lend([self._items.completed()], LOOK)
 
     def close(self) -> None:
         """Read no more: the generator is told to end, and what waits is dropped. Returns at once."""
