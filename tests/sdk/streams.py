@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -66,6 +68,16 @@ def tables(count: int) -> Iterator[pa.RecordBatch]:
         yield pa.record_batch({"x": [number] * 3})
 
 
+@tierflow.task(num_cpus=0, ahead="2 MB", max_retries=1)
+def dying(log: str, count: int) -> Iterator[Any]:
+    """Its worker dies once, with batches made that nobody has read."""
+    for number in range(count):
+        if number == 6 and not Path(log).exists():
+            note(log, "dead")
+            os._exit(1)
+        yield batch(number)
+
+
 def whose() -> tuple[str, str | None, str]:
     context = ray.get_runtime_context()
     return context.get_task_id() or "", context.get_actor_id(), context.get_node_labels()["tierflow.io/node"]
@@ -117,8 +129,18 @@ class Source:
         if depth:
             yield from self.tree(depth - 1)
 
-    def ping(self) -> str:
-        return "here"
+    def threads(self) -> list[str]:
+        return [thread.name for thread in threading.enumerate()]
+
+
+class Later:
+    async def numbers(self, log: str) -> AsyncIterator[int]:
+        try:
+            for number in itertools.count():
+                await asyncio.sleep(0.01)
+                yield number
+        finally:
+            note(log, "finally")
 
 
 class Endless:

@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 import tierflow
-from tests.sdk import streams
+from tests.sdk import program, streams
 from tierflow import OptionError
 
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -83,7 +83,7 @@ def test_so_does_dropping_it_and_leaving_the_loop(tmp_path: Path) -> None:
     for _ in tierflow.stream(actor.batches.remote(str(log), 100)):
         break
     soon(lambda: lines(log)[-1] == "finally")
-    assert tierflow.get(actor.ping.remote(), timeout=10) == "here"
+    assert "tierflow-ahead" not in tierflow.get(actor.threads.remote(), timeout=10)
 
 
 def test_what_is_not_bounded_stops_too() -> None:
@@ -101,6 +101,22 @@ def test_an_error_comes_after_what_was_made_before() -> None:
     assert isinstance(caught.value, ray.exceptions.RayTaskError)
     assert "streams.py" in str(caught.value)
     assert list(read) == []
+
+
+def test_one_whose_worker_dies_is_made_again_and_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert [item[0] for item in tierflow.stream(streams.dying.remote(str(log), 12))] == list(range(12))
+    assert lines(log) == ["dead"]
+
+
+def test_actors_with_an_event_loop_yield_as_ray_does(tmp_path: Path) -> None:
+    counter = program.Counter.remote()
+    assert list(tierflow.stream(counter.upto.remote(3))) == [0, 1, 2]
+    assert list(tierflow.stream(counter.upto_later.remote(3))) == [0, 1, 2]
+    later = tierflow.actor(num_cpus=0)(streams.Later).remote()
+    with tierflow.stream(later.numbers.remote(str(tmp_path / "log"))) as read:
+        assert [next(read), next(read)] == [0, 1]
+    soon(lambda: lines(tmp_path / "log") == ["finally"])
 
 
 def test_a_stream_that_was_late_goes_on() -> None:

@@ -91,7 +91,7 @@ def actor_body(raw: type, title: str, resident: Mapping[str, Any] | None = None,
 
     `resident` are Ray's options of an actor that its node is to start also without the head: it is written down there.
     """
-    made = _carrying(raw, title, {} if is_async(raw) else _streams(raw, ahead))
+    made = _carrying(raw, title, _streams(raw, ahead))
     if resident is None:
         return made
 
@@ -114,7 +114,10 @@ def is_async(kind: type) -> bool:
 
 
 def _streams(raw: type, ahead: float | None) -> dict[str, Any]:
-    """The methods of a class that yield, as ones that make it ahead and end when their reader does not want more."""
+    """The methods of a class that yield, as ones that make it ahead and end when their reader does not want more.
+
+    Ray sends something into each at every item, which ``yield from`` a plain iterator would not bear.
+    """
     found = {}
     for name, method in inspect.getmembers(raw, inspect.isgeneratorfunction):
         if isinstance(inspect.getattr_static(raw, name), types.FunctionType):
