@@ -7,7 +7,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,20 @@ class Source:
 
     def whose(self) -> Iterator[Any]:
         yield whose()
+
+    def echo(self) -> Generator[int, int, str]:
+        sent = yield 0
+        yield sent + 1
+        return "end"
+
+    def echoed(self) -> list[Any]:
+        items, found = self.echo(), []
+        found += [next(items), items.send(5)]
+        try:
+            next(items)
+        except StopIteration as ended:
+            found.append(ended.value)
+        return found
 
     def tree(self, depth: int) -> Iterator[str]:
         yield threading.current_thread().name

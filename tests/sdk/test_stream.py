@@ -152,6 +152,7 @@ def test_a_generator_runs_in_its_calls_context() -> None:
 def test_an_actors_own_calls_are_plain_generators(tmp_path: Path) -> None:
     source = streams.Source.remote()
     assert tierflow.get(source.all.remote(str(tmp_path / "log"), 4)) == [1, 1, 2, 3]
+    assert tierflow.get(source.echoed.remote()) == [0, 6, "end"]
     assert list(tierflow.stream(source.tree.remote(3))) == ["tierflow-ahead"] * 4
     assert [int(item[0]) for item in streams.Source().batches(str(tmp_path / "own"), 3)] == [0, 1, 2]
 

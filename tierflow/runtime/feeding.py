@@ -54,22 +54,24 @@ def lend(refs: Sequence[Any], seconds: float) -> None:
             ray.wait(list(refs), timeout=seconds, fetch_local=False)
 
 
-def fed(items: Generator[Any, None, None], limit: float | None, method: str = "") -> Generator[Any, None, None]:
+def fed(items: Generator[Any, Any, Any], limit: float | None, method: str = "") -> Generator[Any, Any, Any]:
     """The items, of which up to `limit` bytes are made ahead; None, and what is no call by Ray: as they are asked for.
 
-    `method` is the actor's method that Ray has to have called: the actor may call it, too.
+    `method` is the actor's method that Ray has to have called. The actor may call it, too: then it is what it was.
     """
     called = _called_by_ray(method)
+    if method and not called:
+        return (yield from items)
     if limit is None or not called:
         with closing(items):
             while not (called and _is_closed()):
                 try:
                     item = next(items)
                 except StopIteration:
-                    return
+                    break
                 carry_arrow()
                 yield item
-        return
+        return None
     making = _Making()
     ahead = Ahead(items, limit, within=_context(making))
     try:
@@ -78,13 +80,13 @@ def fed(items: Generator[Any, None, None], limit: float | None, method: str = ""
                 if refs := making.awaits:
                     ray.wait(refs, num_returns=len(refs), timeout=LOOK, fetch_local=False)
                 if _is_closed():
-                    return
+                    return None
             if _is_closed():
-                return
+                return None
             try:
                 item = next(ahead)
             except StopIteration:
-                return
+                return None
             carry_arrow()
             yield item
     finally:

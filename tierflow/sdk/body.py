@@ -129,7 +129,7 @@ def _stream(raw: type, name: str, ahead: float | None) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         from tierflow.runtime.feeding import fed
 
-        yield from fed(getattr(raw, name)(self, *args, **kwargs), ahead, name)
+        return (yield from fed(getattr(raw, name)(self, *args, **kwargs), ahead, name))
 
     written: Any = functools.update_wrapper(method, getattr(raw, name))
     written.__signature__ = inspect.signature(written)
