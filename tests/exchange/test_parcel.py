@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -148,6 +149,11 @@ def test_a_sample_says_which_codecs_are_worth_a_look_and_how_much_they_alter() -
     assert {codec.name for codec in looked(value, "a function", 0.01)} > {codec.name for codec in exact}
     assert "int4" not in {codec.name for codec in looked(value, "a function", 0.01)}
     assert looked(np.zeros(10), "a function") == ()
+
+
+def test_what_holds_references_is_left_to_ray_which_counts_them() -> None:
+    value = {"frames": smooth(50_000), "more": [ray.ObjectRef.from_random()]}
+    assert wrapped(value, "zstd-3") is value
 
 
 def test_a_wrapped_value_unpacks_itself_in_another_process() -> None:

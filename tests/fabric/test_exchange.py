@@ -58,10 +58,10 @@ PROGRAM = """
         for kind in make:
             tierflow.get(make[kind].remote())  # from now on it is known what the results are like
             ref, plain, third = (ready(make[kind].remote()) for _ in range(3))
-            value, *packed = crossed(UP, lambda: tierflow.get(ref))
+            (value, *_), *packed = crossed(UP, lambda: tierflow.get([ref, ref]) + [tierflow.get(ref)])
             _, *raw = crossed(UP, lambda: ray.get(plain))
             there = tierflow.task(node="cloud-1", num_cpus=0)(off)
-            wrong, *taken = crossed(UP, lambda: tierflow.get(there.remote(third, kind)))
+            wrong, *taken = crossed(UP, lambda: max(tierflow.get([there.remote(third, kind) for _ in range(3)])))
             back = tierflow.task(**on)(off)
             given = makers[kind]()
             wrong_back, *sent = crossed(DOWN, lambda: tierflow.get(back.remote(given, kind)))
