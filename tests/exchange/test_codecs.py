@@ -210,6 +210,23 @@ def test_no_more_is_unpacked_than_is_allowed() -> None:
     tracemalloc.stop()
 
 
+def test_columns_pack_nothing_that_they_would_not_unpack() -> None:
+    wide = encode(pa.table({f"c{number}": [1.5, None, 2.5] for number in range(1500)}))
+    bare = encode(pa.table({"a": [1, 2]}).select([]))
+    for payload in (wide, bare):
+        with pytest.raises(PayloadError, match="columns"):
+            pack(payload, "columns")
+        assert decode(unpack(pack(payload, "zstd-1"))).equals(decode(payload))
+    for rows in (1, 30, 1000):
+        for columns in (1, 30, 300):
+            payload = encode(pa.table({f"c{number}": np.arange(rows) * number for number in range(columns)}))
+            try:
+                packed = pack(payload, "columns")
+            except PayloadError:
+                continue
+            assert decode(unpack(packed)).equals(decode(payload))
+
+
 def test_unknown_codecs_are_named() -> None:
     with pytest.raises(PayloadError, match="there is no codec called 'gzip'"):
         pack(encode(pa.table({"a": [1]})), "gzip")
