@@ -104,6 +104,80 @@ def test_what_is_no_rows_is_refused(body: bytes) -> None:
         of_json(body, 1 << 20)
 
 
+def swelling() -> dict[str, list[dict[str, object]]]:
+    """Rows that take little in JSON and much in a table, where each has all fields."""
+    fields = {f"k{number}": 1 for number in range(1000)}
+    return {
+        "rows": [fields, *[{}] * 100_000],
+        "rows within rows": [{"a": fields}, *[{"a": None}] * 20_000],
+        "items of lists": [{"a": [fields, *[{}] * 100_000]}],
+        "deep": [{"a": {"b": [[{"c": fields}], *[[None]] * 100_000]}}],
+        "wide": [dict.fromkeys(map(str, range(50_000)))],
+        "wide within": [{"a": dict.fromkeys(map(str, range(50_000)))}],
+    }
+
+
+@pytest.mark.parametrize("rows", swelling().values(), ids=swelling())
+def test_rows_that_would_swell_are_refused_before_they_do(rows: list[dict[str, object]]) -> None:
+    pool, before = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        with pytest.raises(ClientRefused, match=r"fields|keys"):
+            of_json(json.dumps(rows).encode(), 16 << 20)
+    finally:
+        pa.set_memory_pool(before)
+    assert pool.max_memory() < 1 << 20
+
+
+def test_all_that_fits_into_json_and_does_not_swell_is_taken() -> None:
+    for rows in (
+        [{"a": [1] * (JSON_MOST // 2 - 10)}],
+        [{"a": 1, "b": None}] * (JSON_MOST // 20),
+        [{"a": {"b": [{"c": number}, {"d": True}]}} for number in range(20_000)],
+        [dict.fromkeys(map(str, range(4000)), 1.5)] * 20,
+    ):
+        body = json.dumps(rows, separators=(",", ":")).encode()
+        assert 200_000 < len(body) <= JSON_MOST
+        assert of_json(body, 16 << 20).num_rows == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{"a": 1}, {"a": 2, "b": 3}], "row 2 has other keys than row 1: 'b' too"),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1}], "row 3 has other keys than row 1: no 'b'"),
+        ([{}, {"a": 1}], "row 2 has other keys than row 1: 'a' too"),
+        ([{"a": 1}, {"A": 1}], "row 2 has other keys than row 1: no 'a', 'A' too"),
+        ([{"a": 1}, dict.fromkeys("abcdef" * 50 + "x" * 500)], "'b' too, 'c' too, 'd' too and more"),
+        ([{"a": 1}, {"a": 1, "x" * 500: 1}], "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…' too;"),
+    ],
+)
+def test_rows_of_other_keys_are_refused_by_name(rows: list[dict[str, object]], said: str) -> None:
+    with pytest.raises(ClientRefused) as refused:
+        of_json(json.dumps(rows).encode(), 1 << 20)
+    assert said in str(refused.value)
+    assert len(str(refused.value)) < 400
+
+
+@given(st.lists(st.recursive(
+    st.none() | st.integers(-9, 9), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from("abc"), inner, max_size=3), max_leaves=12), max_size=6))  # fmt: skip
+def test_no_value_of_json_is_lost(values: list[object]) -> None:
+    try:
+        table = of_json(json.dumps([{"v": value} for value in values]).encode(), 1 << 20)
+    except ClientRefused:
+        return
+    for value, row in zip(values, table.to_pylist(), strict=True):
+        assert bare(row["v"]) == bare(value)
+
+
+def bare(value: object) -> object:
+    """Without what is not there: in a table it is null."""
+    if isinstance(value, dict):
+        return {key: bare(inner) for key, inner in value.items() if bare(inner) not in (None, {})} or None
+    return [bare(inner) for inner in value] if isinstance(value, list) else value
+
+
 @given(st.binary(), st.binary())
 def test_flight_messages_come_back(header: bytes, body: bytes) -> None:
     assert data_of(flight_data(header, body)) == Data((), header, memoryview(body))
