@@ -140,13 +140,15 @@ class Desk:
         part.forget()
         return receipt
 
+    def arrived(self, client: Client, size: int) -> None:
+        """Count bytes that came for `put`, be they of a record or not. Raises `ClientRefused`."""
+        self._count(client, lambda quota, now: quota.bytes(size, now))
+
     def put(self, client: Client, box: str, key: str, pieces: Sequence[bytes | memoryview], priority: int) -> Receipt:
         """Keep a record that is here as the pieces of an Arrow stream. Raises `ClientRefused` and our own."""
-        size = sum(map(len, pieces))
         self._may_put(box, key)
         self._count(client, lambda quota, now: quota.record(now))
-        self._must_fit(client, size)
-        self._count(client, lambda quota, now: quota.bytes(size, now))
+        self._must_fit(client, sum(map(len, pieces)))
         with self._opening:
             table = of_stream(memoryview(b"".join(pieces)), client.limits.size)
             return self._put(client, box, key, table, priority)

@@ -65,7 +65,7 @@ def serve(
     calls = _Calls(desk, patience)
     methods = {
         "DoPut": grpc.stream_stream_rpc_method_handler(calls.put),
-        "DoGet": grpc.unary_stream_rpc_method_handler(calls.get),
+        "DoGet": grpc.stream_stream_rpc_method_handler(calls.get),  # its one message is read once we know who sends it
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, methods),))
     place = f"{address}:{port}"
@@ -88,9 +88,9 @@ class _Calls:
         """Keep each batch of a stream as a record, acknowledging each: the first by its key, others as KEY.1, KEY.2."""
         return self._answered(context, lambda client: self._put(client, requests, context))
 
-    def get(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+    def get(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """The newest version of the name in the ticket, as the rows of a column `part`; NAME@OFFSET goes on there."""
-        return self._answered(context, lambda _: self._get(request))
+        return self._answered(context, lambda _: self._get(requests, context))
 
     def _answered(self, context: grpc.ServicerContext, call: Callable[[Client], Iterator[bytes]]) -> Iterator[bytes]:
         try:
@@ -124,18 +124,28 @@ class _Calls:
     def _put(self, client: Client, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         stream = _Stream(client.limits.size)
         timed = _timed(requests, context, self._patience)
-        first = _parsed(next(timed, b""))
+        first = self._counted(client, next(timed, b""))
         box, key, number = _descriptor(first)
-        stream.take(first)
+        if first.header:
+            stream.take(first)
         for message in timed:
-            record = stream.take(_parsed(message))
+            record = stream.take(self._counted(client, message))
             if record:
                 name = f"{key}.{number}" if number else key
                 receipt = self._desk.put(client, box, name, record, 0)
                 yield put_result(_said(number, receipt))
                 number += 1
 
-    def _get(self, request: bytes) -> Iterator[bytes]:
+    def _counted(self, client: Client, message: bytes) -> Data:
+        """A message, once its bytes are counted, whatever is in it. Raises `ClientRefused`."""
+        self._desk.arrived(client, len(message))
+        try:
+            return data_of(message)
+        except Malformed as error:
+            raise ClientRefused("malformed", f"a message is no FlightData: {error}", "use pyarrow.flight") from error
+
+    def _get(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        request = next(_timed(requests, context, self._patience), b"")
         try:
             name, _, offset = ticket_of(request).decode().partition("@")
             begin = int(offset or 0)
@@ -158,21 +168,21 @@ class _Stream:
     def __init__(self, most: int) -> None:
         self._most = most
         self._head: list[bytes | memoryview] = []
+        self._size = 0
 
     def take(self, data: Data) -> list[bytes | memoryview]:
         """The pieces of the stream that a message completes, if it is a batch. Raises `ClientRefused`."""
-        if not data.header:
-            return []
         try:
             kind = Table.root(data.header).integer(1, 1)
         except Malformed as error:
             raise ClientRefused("malformed", f"a message is no Arrow message: {error}", "use pyarrow.flight") from error
         message = wire.framed(data.header, data.body)
-        if kind == _BATCH:
+        if kind == _BATCH and self._head:
             return [*self._head, *message]
         begins = not self._head
         self._head += message
-        if (kind == _SCHEMA) != begins or sum(map(len, self._head)) > self._most:
+        self._size += sum(map(len, message))
+        if (kind == _SCHEMA) != begins or self._size > self._most:
             raise ClientRefused("malformed", "a stream has one schema, and dictionaries of a bounded size", "send less")
         return []
 
@@ -200,13 +210,6 @@ def _within(seconds: float, context: grpc.ServicerContext) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _parsed(message: bytes) -> Data:
-    try:
-        return data_of(message)
-    except Malformed as error:
-        raise ClientRefused("malformed", f"a message is no FlightData: {error}", "use pyarrow.flight") from error
 
 
 def _descriptor(first: Data) -> tuple[str, str, int]:
