@@ -43,9 +43,24 @@ _SCHEMA, _BATCH = 1, 3
 
 
 def serve(
-    desk: Desk, address: str, port: int, most: int, tls: tuple[bytes, bytes] | None = None, patience: float = PATIENCE
+    desk: Desk,
+    address: str,
+    port: int,
+    most: int,
+    connections: int,
+    tls: tuple[bytes, bytes] | None = None,
+    patience: float = PATIENCE,
 ) -> tuple[grpc.Server, int]:
-    """Start answering; the server and its port. `most`: bytes of any record at the most; `tls`: key and certificate.
+    """Start answering; the server and its port.
+
+    Args:
+        desk: the rules.
+        address: where to listen.
+        port: likewise; 0 takes any.
+        most: bytes of any record at the most.
+        connections: how many there may be at once.
+        tls: key and certificate.
+        patience: seconds that a handshake and a message may take.
 
     Raises:
         RuntimeError: the port is taken.
@@ -56,6 +71,7 @@ def serve(
             ("grpc.max_receive_message_length", most + SPARE),
             ("grpc.max_metadata_size", 8192),
             ("grpc.max_concurrent_streams", AT_ONCE),
+            ("grpc.max_allowed_incoming_connections", connections),
             ("grpc.server_handshake_timeout_ms", int(patience * 1000)),
             ("grpc.max_connection_idle_ms", 60_000),
             ("grpc.so_reuseport", 0),
