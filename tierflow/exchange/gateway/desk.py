@@ -16,6 +16,7 @@ import pyarrow as pa
 from tierflow.errors import ClientRefused
 from tierflow.exchange.gateway.parts import Part, Parts
 from tierflow.exchange.gateway.quota import Client, Quota
+from tierflow.exchange.gateway.trouble import Trouble
 from tierflow.exchange.gateway.wire import ARROW, JSON, of_json, of_stream
 from tierflow.exchange.stored import freeze
 
@@ -86,6 +87,9 @@ class Desk:
         boxes: the outboxes that clients may put into.
         versions: what clients may receive.
         parts: where uploads are kept while they are under way.
+
+    Attributes:
+        trouble: where errors are noted that are no client's doing.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class Desk:
     ) -> None:
         self._clients, self._keep, self._boxes = clients, keep, frozenset(boxes)
         self._versions, self._parts, self._now = versions, parts, now
+        self.trouble = Trouble(now)
         self._quotas: dict[Client, Quota] = {}
         self._guard = threading.Lock()
         self._opening = threading.Lock()

@@ -7,7 +7,6 @@ what a header says, before any code of ours could look. Here a message has a bou
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from typing import Any
 import grpc
 import pyarrow as pa
 
-from tierflow.errors import ClientRefused, TierflowError
+from tierflow.errors import ClientRefused
 from tierflow.exchange.gateway import wire
 from tierflow.exchange.gateway.answers import answer
 from tierflow.exchange.gateway.desk import Desk, Receipt
@@ -27,8 +26,6 @@ from tierflow.exchange.gateway.protobuf import Data, data_of, flight_data, put_r
 from tierflow.exchange.gateway.quota import Client
 
 __all__ = ["serve"]
-
-log = logging.getLogger("tierflow.gateway")
 
 _SERVICE = "arrow.flight.protocol.FlightService"
 PATIENCE = 10.0
@@ -118,7 +115,7 @@ class _Calls:
         except Exception as error:
             refusal = answer(error)
             if refusal.status >= 500:
-                log.error("a call failed: %s", error, exc_info=not isinstance(error, TierflowError))
+                self._desk.trouble.note(error)
             if refusal.after:
                 context.set_trailing_metadata((("retry-after", str(max(round(refusal.after), 1))),))
             context.abort(getattr(grpc.StatusCode, refusal.code), refusal.sentence)
