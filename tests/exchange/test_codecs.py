@@ -143,7 +143,7 @@ def test_what_is_left_out_arrives_with_the_next_tensors() -> None:
 
 
 @pytest.mark.parametrize("codec", ["lz4", "zstd-1", "shuffle", "columns", "int4", "top-0.1", "fp16", "raw"])
-@SLOW
+@settings(SLOW, max_examples=200)
 @given(data=st.data())
 def test_what_is_damaged_or_lies_is_refused_with_one_clear_error(codec: str, data: st.DataObject) -> None:
     packed = HONEST[codec]

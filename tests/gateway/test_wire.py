@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import struct
+from contextlib import suppress
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.gateway.conftest import stream
 from tierflow.errors import ClientRefused
+from tierflow.exchange.gateway.flatbuffer import Malformed
 from tierflow.exchange.gateway.protobuf import Data, data_of, flight_data, ticket_of
-from tierflow.exchange.gateway.wire import JSON_MOST, of_json, of_stream
+from tierflow.exchange.gateway.wire import JSON_MOST, messages, of_json, of_stream
 
 CELLS = st.one_of(
     st.lists(st.integers(-(2**63), 2**63 - 1) | st.none(), min_size=3, max_size=3),
@@ -23,6 +25,36 @@ CELLS = st.one_of(
     st.lists(st.lists(st.integers(0, 9)) | st.none(), min_size=3, max_size=3),
     st.lists(st.fixed_dictionaries({"a": st.booleans(), "b": st.text()}), min_size=3, max_size=3),
 )
+
+
+EXTREME = st.sampled_from([-1, 0, -(2**63), 2**63 - 1, 2**62, 2**40, 2**31 - 1, 2**16])
+
+
+def damaged(body: bytes) -> st.SearchStrategy[bytes]:
+    """Some bytes of it are others, or a number of 8 bytes is another, more often near its start; then it may be cut."""
+    place = st.integers(0, min(len(body), 1024) - 1) | st.integers(0, len(body) - 1)
+    wrong = st.binary(min_size=1, max_size=4) | EXTREME.map(lambda number: struct.pack("<q", number))
+    end = st.just(len(body)) | st.integers(0, len(body))
+
+    def spoilt(changes: list[tuple[int, bytes]], length: int) -> bytes:
+        made = bytearray(body)
+        for at, octets in changes:
+            made[at : at + len(octets)] = octets
+        return bytes(made[:length])
+
+    return st.builds(spoilt, st.lists(st.tuples(place, wrong), min_size=1, max_size=4), end)
+
+
+TABLE = pa.table(
+    {
+        "n": [1, None, 3],
+        "s": ["word", None, "ü"],
+        "l": [[1, 2], None, []],
+        "d": pa.array(["x", "y", None]).dictionary_encode(),
+        "m": [{"a": 1.5, "b": b"z"}] * 3,
+    }
+)
+RICH = [stream(TABLE), stream(TABLE, "lz4"), stream(TABLE, "zstd")]
 
 
 @given(st.lists(CELLS, min_size=1, max_size=4), st.sampled_from([None, "lz4", "zstd"]), st.integers(0, 3))
@@ -183,10 +215,25 @@ def test_flight_messages_come_back(header: bytes, body: bytes) -> None:
     assert data_of(flight_data(header, body)) == Data((), header, memoryview(body))
 
 
-@given(st.binary(max_size=64))
+@settings(max_examples=1500)
+@given(st.binary(max_size=64) | damaged(flight_data(*next(messages(memoryview(RICH[0]))))))
 def test_any_bytes_are_a_message_or_malformed(message: bytes) -> None:
     for read in (data_of, ticket_of):
-        try:
+        with suppress(Malformed):  # and no other error
             read(message)
-        except ValueError:
-            continue
+
+
+@settings(max_examples=1500)
+@given(st.sampled_from(RICH).flatmap(damaged))
+def test_damaged_streams_are_refused_or_give_valid_arrow_data_in_bounded_memory(body: bytes) -> None:
+    allocated = pa.total_allocated_bytes()
+    with suppress(ClientRefused):  # and no other error
+        of_stream(memoryview(body), 1 << 20).validate(full=True)
+    assert pa.total_allocated_bytes() - allocated < 4 << 20
+
+
+@settings(max_examples=1000)
+@given(damaged(json.dumps([{"a": 1, "b": ["x", {"c": None}]}] * 3).encode()))
+def test_damaged_rows_of_json_are_refused_or_a_table(body: bytes) -> None:
+    with suppress(ClientRefused):  # and no other error
+        of_json(body, 1 << 20).validate(full=True)
