@@ -69,9 +69,7 @@ def test_placements_follow_a_link_and_come_back_without_flapping(
     with rig.hosts["cam-1"].popen(argv, env=environment, cwd=ROOT, stdout=subprocess.PIPE) as process:
         try:
             follow(process, "cloud-1", 40)
-            rig.set(
-                "plant-1<->region-1", rate=6e4
-            )  # a frame takes 1 s: more than the work does at the gateway
+            rig.set("plant-1<->region-1", rate=6e4)  # a frame takes 1 s, more than the gateway
             before = len(calls)
             follow(process, "gw-1", 20)
             assert [node for _, node, _ in calls[before:]].count("cloud-1") <= 2
