@@ -249,6 +249,12 @@ class Placing:
             if began >= flight.ended:  # otherwise the fetch may have begun before anybody looked
                 self._see(Transfer(place.at, self.caller, place.size, flight.fetched, ended), ended)
 
+    def crossed(self, node: str, size: float, seconds: float, ended: float) -> None:
+        """Take note that a value came here packed, as so many bytes in so many seconds."""
+        with self._lock:
+            if node in self._conditions.fixed.nodes:
+                self._see(Transfer(node, self.caller, size, seconds, ended), ended)
+
     def looked(self, key: bytes) -> None:
         """Take note that the caller had a result sent in another way than `fetched`: its time is not known."""
         flight = self._flights.get(key[:TASK_ID])
