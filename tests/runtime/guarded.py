@@ -161,6 +161,11 @@ def elsewhere(ref: Any) -> str:
     return attempt(lambda: ray.get(shown.options(**ELSEWHERE).remote(ref)))
 
 
+def ready(ref: Any) -> Any:
+    ray.wait([ref], fetch_local=False)
+    return ref
+
+
 def actor(kind: Any) -> str:
     made = kind.remote()
     ray.get(made.take.remote(FRAME))
@@ -196,10 +201,18 @@ def main() -> None:
     print(json.dumps(found))
 
 
-if __name__ == "__main__":
+def start() -> None:
     for node, site in (("cam-1", "plant-1"), ("cloud-1", "region-1")):
         keep_site_secret(ROOT / node, site, site.encode().ljust(32))
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     ray.init(num_cpus=2, include_dashboard=False, object_store_memory=1 << 28, _temp_dir=str(ROOT), log_to_driver=False)
-    FRAME = ray.put(Sealed(np.arange(1000.0), "device"))
+
+
+def frame() -> Any:
+    return ray.put(Sealed(np.arange(1000.0), "device"))
+
+
+if __name__ == "__main__":
+    start()
+    FRAME = frame()
     main()

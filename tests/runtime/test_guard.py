@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,31 @@ import pytest
 
 from tierflow.errors import StayRefused, Withheld
 
-PROGRAM = Path(__file__).with_name("guarded.py")
+ROOT = Path(__file__).parents[2]
 REFUSED = "may not leave cam-1"
 
 
-@pytest.fixture(scope="module")
-def found() -> Iterator[dict[str, Any]]:
-    """What the program saw."""
+def run(program: str) -> dict[str, Any]:
+    """What a program saw."""
+    path = Path(__file__).with_name(program)
     with tempfile.TemporaryDirectory(prefix="tf-") as place:
-        command = [sys.executable, str(PROGRAM), place]
         done = subprocess.run(
-            command, cwd=PROGRAM.parents[2], capture_output=True, text=True, timeout=180, check=False,
-            env={**os.environ, "PYTHONPATH": str(PROGRAM.parents[2])},
+            [sys.executable, str(path), place], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        yield json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    return run("guarded.py")
+
+
+@pytest.fixture(scope="module")
+def turns() -> dict[str, Any]:
+    return run("guarded_turns.py")
 
 
 @pytest.mark.parametrize(
@@ -86,3 +95,29 @@ def test_a_program_that_has_read_it_sends_sealed(found: dict[str, Any]) -> None:
     assert REFUSED in text
     assert REFUSED in array
     assert watched
+
+
+def test_a_thread_reads_for_its_task_and_a_task_only_for_itself(turns: dict[str, Any]) -> None:
+    assert REFUSED in turns["in a thread"]
+    assert turns["innocent"] == repr(repr("innocent"))
+
+
+def test_our_own_errors_carry_nothing_of_others(turns: dict[str, Any]) -> None:
+    assert REFUSED in turns["our error"]
+    assert "SECRET" not in turns["our error"]
+
+
+def test_an_error_of_the_unpickling_is_withheld(turns: dict[str, Any]) -> None:
+    assert "SECRET" not in turns["unpickling"]
+    assert "reads" in turns["unpickling"]
+
+
+def test_a_method_releases_to_others_and_gives_its_actor_the_value(turns: dict[str, Any]) -> None:
+    assert turns["released"]
+    assert turns["said"]
+    assert turns["items"]
+    assert REFUSED in turns["by itself"]
+
+
+def test_it_is_no_secret_that_an_actor_is_there(turns: dict[str, Any]) -> None:
+    assert turns["is there"] == "True"

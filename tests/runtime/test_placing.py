@@ -14,8 +14,9 @@ from tierflow.cost.moves import moves
 from tierflow.cost.transfer import GOODPUT, INLINE
 from tierflow.errors import NoPlacement
 from tierflow.planning import Policy, Request
+from tierflow.runtime.flight import Flight, Seen
 from tierflow.runtime.news import Update
-from tierflow.runtime.placing import OWN, REMEMBERED, Flight, Placing, Seen
+from tierflow.runtime.placing import OWN, REMEMBERED, Placing
 from tierflow.topology import ClusterSpec, Topology
 from tierflow.topology.column import Value
 from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
@@ -220,6 +221,11 @@ class TestLinks:
         assert sights == (Transfer("cloud-1", "cam-1", 1e6, 10.0, settled.now + 10.0),)
         assert flight.observed is not None
         assert flight.observed.total == pytest.approx(10.0 + settled.now - flight.began)
+
+    def test_what_came_packed_says_what_the_way_carries(self, settled: World) -> None:
+        settled.placing.crossed("cloud-1", 500_000, 10.0, settled.now)
+        settled.placing.crossed("gone", 500_000, 10.0, settled.now)
+        assert settled.placing.news()[1] == (Transfer("cloud-1", "cam-1", 500_000, 10.0, settled.now),)
 
     def test_a_fetch_that_began_before_the_call_ended_says_only_how_long_it_took(self, settled: World) -> None:
         flight = settled.start()

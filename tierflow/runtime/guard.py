@@ -77,10 +77,9 @@ def opened(line: bytes, *pieces: Any) -> Any:
     if secret is None:
         _refuse(envelope, scope)
     pickled, *buffers = unseal(line, pieces, secret)
-    value = pickle.loads(pickled, buffers=buffers)
-    taint.add(envelope.stay or "device", envelope)
+    taint.add(envelope.stay or "device", envelope)  # before it is unpickled, which may fail and say of what
     _watch()
-    return value
+    return pickle.loads(pickled, buffers=buffers)
 
 
 def enter(stay: Stay) -> None:
@@ -160,7 +159,9 @@ def _leaves(value: Any) -> Any:
     if type(value) is Free or type(value) is Sealed:
         return value
     held = taint.now()
-    return value if held is None or _only_refers(value, DEPTH) else Sealed(value, held.stay)
+    if held is None or _only_refers(value, DEPTH) or (value is True and _who().endswith("__ray_ready__")):
+        return value
+    return Sealed(value, held.stay)
 
 
 def _only_refers(value: Any, depth: int) -> bool:
@@ -171,9 +172,12 @@ def _only_refers(value: Any, depth: int) -> bool:
 
 
 def _withheld(function: str, error: BaseException) -> BaseException:
-    """What goes in place of an error; ours say nothing of the data."""
+    """What goes in place of an error; ours say nothing of the data, but for what was noted on them."""
     held = taint.now()
-    if held is None or isinstance(error, (StayRefused, Withheld, NoPlacement, Cut)):
+    if held is None:
+        return error
+    if isinstance(error, (StayRefused, StoreError, Withheld, NoPlacement, Cut)):
+        error.__dict__.pop("__notes__", None)
         return error
     scope = scope_here()
     kind = type(getattr(error, "cause", None) or error).__name__

@@ -21,7 +21,7 @@ from ray.cloudpickle import CloudPickler, cloudpickle
 from ray.exceptions import RayTaskError
 
 from tierflow.errors import PayloadError
-from tierflow.runtime.taint import Free, now
+from tierflow.runtime.taint import Free, begins, now
 
 __all__ = ["Watch", "put_in", "quiet"]
 
@@ -53,6 +53,7 @@ def put_in(leaves: Watch, withheld: Callable[[str, BaseException], BaseException
     """Have Ray ask what really is to go in place of a value, or of the error of a function; once in a process."""
     if not _installed.is_set():
         _installed.set()
+        _watch_tasks()
         _watch_values(leaves, withheld)
         _watch_errors(withheld)
         _watch_profiles()
@@ -64,15 +65,26 @@ def _is_quiet() -> bool:
     return getattr(_state, "quiet", False)
 
 
+def _watch_tasks() -> None:
+    """Ray names the process after each task before it reads what that is given."""
+    workers: Any = ray._private.worker
+    plain = workers._changeproctitle
+
+    def renamed(*titles: Any) -> Any:
+        begins()
+        return plain(*titles)
+
+    workers._changeproctitle = renamed
+
+
 def _watch_values(leaves: Watch, withheld: Callable[[str, BaseException], BaseException]) -> None:
     plain = SerializationContext.serialize
 
     def serialize(self: Any, value: Any) -> Any:
         if isinstance(value, RayTaskError):
-            cause: Any = value.cause and withheld(value.function_name, value.cause)
-            if cause is not value.cause:
-                text = f"{type(cause).__name__}: {cause}\n"
-                value = RayTaskError(value.function_name, text, cause)  # type: ignore[no-untyped-call]
+            if now() is not None and value.cause is not None:
+                cause: Any = withheld(value.function_name, value.cause)
+                value = RayTaskError(value.function_name, _text(cause), cause)  # type: ignore[no-untyped-call]
             return plain(self, value)
         if type(value) is _Name:
             return plain(self, str(value))
@@ -100,13 +112,17 @@ def _watch_errors(withheld: Callable[[str, BaseException], BaseException]) -> No
 
     def init(self: Any, function_name: str, traceback_str: str, cause: Any, *args: Any, **kwargs: Any) -> None:
         # One that comes from elsewhere, and is only unpickled here, is no error that is being handled.
-        if isinstance(cause, BaseException) and sys.exc_info()[1] is cause:
-            told = withheld(function_name, cause)
-            if told is not cause:
-                cause, traceback_str = told, f"{type(told).__name__}: {told}\n"
+        if isinstance(cause, BaseException) and sys.exc_info()[1] is cause and now() is not None:
+            cause = withheld(function_name, cause)
+            traceback_str = _text(cause)
         plain(self, function_name, traceback_str, cause, *args, **kwargs)
 
     RayTaskError.__init__ = init  # type: ignore[method-assign]
+
+
+def _text(error: BaseException) -> str:
+    """What is told of an error where no more may be: a traceback holds what other errors say."""
+    return f"{type(error).__name__}: {error}\n"
 
 
 class _Json:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 from uuid import uuid4
 
@@ -19,18 +19,19 @@ from tierflow.cost.attribution import Outcome, attribute
 from tierflow.cost.codec import Crossing, best
 from tierflow.cost.transfer import FIRST_WINDOW, INLINE, way
 from tierflow.planning import Policy, Request
-from tierflow.planning.account import Made, Observed
+from tierflow.planning.account import Made
 from tierflow.planning.choose import Choice
 from tierflow.planning.decisions import Decisions
 from tierflow.planning.explanation import Explanation
 from tierflow.planning.recorder import Recorder
+from tierflow.runtime.flight import Flight, Seen
 from tierflow.runtime.news import Sample, Sight, Update, profiled
 from tierflow.runtime.news import seen as after
 from tierflow.topology import Stay, Topology
 from tierflow.topology.column import Value
 from tierflow.topology.conditions import Conditions, LinkChange
 
-__all__ = ["Flight", "Placing", "Seen"]
+__all__ = ["Placing"]
 
 T = TypeVar("T")
 
@@ -50,58 +51,6 @@ TELL_EVERY = 0.02
 """Seconds between two calls to a node that tell of links and dispatch: to work that out takes .2 ms."""
 OWN = 10.0
 """Seconds for which what this process saw of a link or a node goes before what others saw."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How a call went: the node that ran it, seconds in the function, bytes of the result.
-
-    `first` is true for the first call of the function in its process, which also imported what the function needs.
-    `size` is the bytes of its arguments. `packs` are the codecs that make its result smaller, and `stay` is what that
-    may not leave.
-    """
-
-    node: str
-    compute: float
-    result: int
-    size: float
-    first: bool = False
-    packs: tuple[Codec, ...] = ()
-    stay: Stay | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Flight:
-    """A call from its choice on.
-
-    `key` is the id of its result. `began` and `ended` are seconds of this process's clock, `weight` is how many calls
-    this one stands for in the queue. `alone` is false where other calls were on their way to its node; `tells` is false
-    where its time says nothing of links and dispatch, because it shared them or waited for an input. `fetched` is the
-    seconds that the caller then waited for a large result.
-    """
-
-    key: bytes
-    call: Call
-    choice: Choice
-    made: Made
-    began: float
-    weight: int
-    alone: bool
-    tells: bool = True
-    ended: float | None = None
-    fetched: float = 0.0
-    seen: Seen | None = None
-    error: str = ""
-
-    @property
-    def observed(self) -> Observed | None:
-        """How it went; None while it is on its way."""
-        if self.ended is None:
-            return None
-        total = self.ended - self.began + self.fetched
-        if self.seen is None:
-            return Observed("", total, error=self.error)
-        return Observed(self.seen.node, total, self.seen.compute, self.seen.result)
 
 
 class Placing:
@@ -261,6 +210,12 @@ class Placing:
             flight.fetched = ended - start
             if began >= flight.ended:  # otherwise the fetch may have begun before anybody looked
                 self._see(Transfer(place.at, self.caller, place.size, flight.fetched, ended), ended)
+
+    def crossed(self, node: str, size: float, seconds: float, ended: float) -> None:
+        """Take note that a value came here packed, as so many bytes in so many seconds."""
+        with self._lock:
+            if node in self._conditions.fixed.nodes:
+                self._see(Transfer(node, self.caller, size, seconds, ended), ended)
 
     def looked(self, key: bytes) -> None:
         """Take note that the caller had a result sent in another way than `fetched`: its time is not known."""

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tierflow.errors import OptionError
+from tierflow.runtime import taint
 from tierflow.runtime.answering import answers
 from tierflow.runtime.cache import write_whole
 from tierflow.runtime.settings import ISLAND, NODE_FOLDER
@@ -86,14 +87,24 @@ def note(body: type, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: 
     name, namespace = context.get_actor_name() or "", options.get("namespace") or context.namespace  # the job's
     try:
         code = kept_code(Path(folder))
-        with quiet():  # it does not leave the node
-            pickled = cloudpickle.dumps((body, args, dict(kwargs)))  # type: ignore[no-untyped-call]
+        with quiet():  # it is sealed as a whole, or has no label
+            pickled = cloudpickle.dumps(_labelled((body, args, dict(kwargs))))  # type: ignore[no-untyped-call]
         resident = Resident(name, namespace, dict(options), code, pickled)
         file = resident.file(Path(folder))
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, pickle.dumps(resident))
     except OSError as error:
         log.error("%s cannot be kept for a start without the head: %s", name, error)
+
+
+def _labelled(given: Any) -> Any:
+    """What an actor is made of: sealed where it has read what may not leave, so that whoever makes it anew has too."""
+    held = taint.now()
+    if held is None:
+        return given
+    from tierflow.runtime.guard import Sealed
+
+    return Sealed(given, held.stay)
 
 
 def island_here() -> str | None:

@@ -1,7 +1,8 @@
 """What this process has read that may not leave its node or site: all that it makes from then on may not either.
 
-A task is over when it ends, so what it read is forgotten with it. An actor's state is made of all it ever read, and so
-are a program's variables. Light on purpose: whoever sends anything asks here first (`now`), nearly always in vain.
+A task is over when it ends, so what it read is forgotten when the next one begins in its worker. An actor's state is
+made of all it ever read, and so are a program's variables. It does not matter which thread reads, or sends. Light on
+purpose: whoever sends anything asks here first (`now`), nearly always in vain.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tierflow.topology import Stay, strictest
 if TYPE_CHECKING:
     from tierflow.exchange import Envelope, Source
 
-__all__ = ["Free", "Taint", "add", "in_worker", "now", "releasing", "word"]
+__all__ = ["Free", "Taint", "add", "begins", "in_worker", "now", "releasing", "word"]
 
 PROGRAM = "program"
 MOST = 32
@@ -30,7 +31,7 @@ class Taint:
     """What a task, an actor or a program (its `owner`) has read.
 
     Attributes:
-        owner: its id; None where it was read in a thread of which Ray does not know to whom it belongs.
+        owner: its id; None of a task that read it in a thread of its own.
         stay: the strictest label of all that, and what the owner itself was declared with.
         sources: what it was, by id, the latest last; `earlier`: how many there were before.
     """
@@ -62,14 +63,21 @@ _lock = threading.Lock()
 
 def now() -> Taint | None:
     """What whoever runs here has read; None where that has no label."""
-    return None if _held is None else _current()
+    return _held
+
+
+def begins() -> None:
+    """A task, or a call of an actor's method, begins in this worker: what another task has read is forgotten."""
+    global _held
+    if _held is not None and _held.owner != _owner():
+        _held = None
 
 
 def add(stay: Stay, envelope: Envelope | None = None) -> None:
     """Take note that whoever runs here has read a labelled value, or is declared with a label."""
     global _held
     with _lock:
-        held = now() or Taint(_owner(), stay)
+        held = _held or Taint(_owner(), stay)
         held.stay = strictest((held.stay, stay)) or stay
         if envelope is not None:
             held.sources.pop(envelope.id, None)
@@ -97,18 +105,6 @@ def in_worker() -> bool:
     import ray
 
     return bool(ray.is_initialized() and ray._private.worker.global_worker.mode == ray.WORKER_MODE)
-
-
-def _current() -> Taint | None:
-    """What is held, unless it was read by a task that is over."""
-    global _held
-    held, owner = _held, _owner()
-    if held is not None and owner is not None and held.owner != owner:
-        if held.owner is None:
-            held.owner = owner
-        else:
-            _held = held = None
-    return held
 
 
 def _owner() -> str | None:

@@ -14,60 +14,110 @@ __all__ = ["labelled", "releasing"]
 
 
 def labelled(function: Callable[..., Any], stay: Stay) -> Callable[..., Any]:
-    """The function; what it makes may not leave its device or site."""
+    """The function, which is no coroutine; what it makes may not leave its device or site."""
 
     def before() -> None:
         from tierflow.runtime.guard import enter
 
         enter(stay)
 
-    return _wrapped(function, before, lambda item: item, "")
-
-
-def releasing(function: Callable[..., Any], word: str) -> Callable[..., Any]:
-    """The function; its results have no label, and each is written down under a word."""
-    return _wrapped(function, lambda: None, functools.partial(_released, word=word), word)
-
-
-def _released(item: Any, *, word: str) -> Any:
-    if taint.now() is None:
-        return item
-    from tierflow.runtime.guard import release
-
-    return release(item, word)
-
-
-def _wrapped(
-    function: Callable[..., Any], before: Callable[[], None], each: Callable[[Any], Any], word: str
-) -> Callable[..., Any]:
-    """A function of the same kind, which does something before, and something to each result."""
     wrapper: Callable[..., Any]
-    if inspect.isasyncgenfunction(function):
-
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            before()
-            async for item in function(*args, **kwargs):
-                yield each(item)
-
-    elif inspect.isgeneratorfunction(function):
+    if inspect.isgeneratorfunction(function):
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             before()
-            for item in function(*args, **kwargs):
-                yield each(item)
-
-    elif inspect.iscoroutinefunction(function):
-
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            before()
-            with taint.releasing(word or taint.word.get()):
-                return each(await function(*args, **kwargs))
+            return (yield from function(*args, **kwargs))
 
     else:
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             before()
-            with taint.releasing(word or taint.word.get()):
-                return each(function(*args, **kwargs))
+            return function(*args, **kwargs)
 
     return functools.update_wrapper(wrapper, function)
+
+
+def releasing(function: Callable[..., Any], word: str, method: str = "") -> Callable[..., Any]:
+    """The function; what it gives to whoever called it by Ray has no label, and is written down under a word.
+
+    `method` is the actor's method that Ray has to have called: to the actor itself it is a method like any other.
+    """
+    yields = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    wrapped = (_items if yields else _result)(function, word, method)
+    return functools.update_wrapper(wrapped, function)
+
+
+def _items(function: Callable[..., Any], word: str, method: str) -> Callable[..., Any]:
+    wrapper: Callable[..., Any]
+    if inspect.isasyncgenfunction(function):
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            outermost, items = _is_outermost(method), function(*args, **kwargs)
+            try:
+                while True:
+                    with taint.releasing(word):
+                        item = await anext(items)
+                    yield _released(item, word) if outermost else item
+            except StopAsyncIteration:
+                return
+            finally:
+                await items.aclose()
+
+    else:
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if not _is_outermost(method):
+                return (yield from function(*args, **kwargs))
+            items = function(*args, **kwargs)
+            try:
+                while True:
+                    try:
+                        with taint.releasing(word):
+                            item = next(items)
+                    except StopIteration as end:
+                        return end.value
+                    yield _released(item, word)
+            finally:
+                items.close()
+
+    return wrapper
+
+
+def _result(function: Callable[..., Any], word: str, method: str) -> Callable[..., Any]:
+    wrapper: Callable[..., Any]
+    if inspect.iscoroutinefunction(function):
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            outermost = _is_outermost(method)
+            with taint.releasing(word):
+                result = await function(*args, **kwargs)
+            return _released(result, word) if outermost else result
+
+    else:
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            outermost = _is_outermost(method)
+            with taint.releasing(word):
+                result = function(*args, **kwargs)
+            return _released(result, word) if outermost else result
+
+    return wrapper
+
+
+def _is_outermost(method: str) -> bool:
+    """Whether it is Ray that called, and not what is released itself, or another method of the same actor."""
+    if taint.word.get():
+        return False
+    if not method:
+        return True
+    from tierflow.runtime.feeding import called_by_ray
+
+    return called_by_ray(method)
+
+
+def _released(item: Any, word: str) -> Any:
+    if taint.now() is None:
+        return item
+    from tierflow.runtime.guard import release
+
+    return release(item, word)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tierflow.errors import StayRefused
+from ray.exceptions import RayTaskError
+
+from tierflow.errors import StayRefused, TierflowError, Withheld
 from tierflow.exchange import Envelope, looks
 from tierflow.testing.actors import ActorState
 from tierflow.testing.clock import MockClock
@@ -48,6 +51,14 @@ class LocalCall:
         if self.actor is not None:
             self.actor.stay = strictest((self.actor.stay, there.stay))
         return None if self.releases else there.stay
+
+    def failure(self, there: Frame, error: Exception, topology: Topology) -> RayTaskError:
+        """What its caller gets in place of its error; where it has read what may not leave, not what that says."""
+        if there.stay is not None and not isinstance(error, TierflowError):
+            scope = {"device": self.node, "site": topology.node(self.node).site}[there.stay]
+            error = Withheld(self.title, type(error).__name__, scope).with_traceback(error.__traceback__)
+        text = "".join(traceback.format_exception(error))
+        return RayTaskError(self.title, text, error, f"ray::{self.title}", 0, self.node)  # type: ignore[no-untyped-call]
 
 
 def described(value: Value, topology: Topology) -> Envelope:

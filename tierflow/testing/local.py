@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-import traceback
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from ray.exceptions import GetTimeoutError, RayTaskError
@@ -28,7 +27,7 @@ from tierflow.testing.frames import Frame, frame, inside
 from tierflow.testing.labels import LocalCall, described, refusal
 from tierflow.testing.network import Network
 from tierflow.testing.placed import Outcome, Placed, Placer
-from tierflow.testing.references import Reference, References, Value, dumps, loads
+from tierflow.testing.references import LocalReader, Reference, References, Value, dumps, loads
 from tierflow.topology import NODE, SITE, TIER, ClusterSpec, Member, Stay, Topology, strictest
 
 __all__ = ["LocalFabric"]
@@ -186,11 +185,11 @@ class LocalFabric:
         if not isinstance(refs, Reference):
             return [self.get(ref, timeout=timeout) for ref in refs]
         here, value = self._frame, self._value(refs)
-        arrival = self._arrival(value, here.node, here.clock.now)
+        arrival = value.arrives(self._network, here.node, here.clock.now)
         if timeout is not None and arrival > here.clock.now + timeout:
             here.clock.advance(timeout)
             raise GetTimeoutError(f"Get timed out: {refs} is there at {arrival:.6f} s")
-        here.clock.reach(self._bring(value, here.node, here.clock.now))
+        here.clock.reach(value.bring(self._network, here.node, here.clock.now))
         if value.error is not None:
             if isinstance(value.error, RayTaskError):
                 raise value.error.as_instanceof_cause()  # type: ignore[no-untyped-call]
@@ -205,11 +204,15 @@ class LocalFabric:
         if not 0 < num_returns <= len(refs):
             raise ValueError(f"num_returns is {num_returns}, for {len(refs)} references")
         here = self._frame
-        arrivals = {ref: self._arrival(self._value(ref), here.node, here.clock.now) for ref in refs}
+        arrivals = {ref: self._value(ref).arrives(self._network, here.node, here.clock.now) for ref in refs}
         moment = sorted(arrivals.values())[num_returns - 1]
         here.clock.reach(moment if timeout is None else min(moment, here.clock.now + timeout))
         ready = [ref for ref in refs if arrivals[ref] <= here.clock.now][:num_returns]
         return ready, [ref for ref in refs if ref not in ready]
+
+    def stream(self, items: Any, ahead: float) -> LocalReader:
+        """What reads a generator of references; each item is made when it is asked for, so nothing is ahead."""
+        return LocalReader(items, self.get)
 
     def put(self, value: Any, stay: Stay | None = None) -> Any:
         """A reference to a copy of the value, kept where the caller runs."""
@@ -304,7 +307,7 @@ class LocalFabric:
         for place, value in enumerate(given):
             if isinstance(value, Reference):
                 known = self._value(value)
-                arrival = max(arrival, self._bring(known, call.node, here.clock.now))
+                arrival = max(arrival, known.bring(self._network, call.node, here.clock.now))
                 failed = failed or known.error or refusal(known, call.node, self.topology)
                 read = strictest((read, known.stay))
                 values[place] = None if failed else loads(known.data, known.held)
@@ -353,24 +356,27 @@ class LocalFabric:
             return self._keep(self._failure(call, there, error))
         return self._keep(Value(data, call.node, there.clock.now, call.title, held, stay=call.label(there)))
 
-    def _stream(self, call: LocalCall, there: Frame, items: Iterator[Any]) -> Iterator[Reference]:
-        while True:
-            try:
-                item = inside(there, lambda: next(items))
-            except StopIteration:
-                return
-            except Exception as error:
-                yield self._keep(self._failure(call, there, error))
-                return
-            there.clock.advance(self._duration(call))
-            call.end(there.clock.now)
-            yield self._result(call, there, item)
+    def _stream(
+        self, call: LocalCall, there: Frame, items: Generator[Any, None, None]
+    ) -> Generator[Reference, None, None]:
+        try:
+            while True:
+                try:
+                    item = inside(there, lambda: next(items))
+                except StopIteration:
+                    return
+                except Exception as error:
+                    yield self._keep(self._failure(call, there, error))
+                    return
+                there.clock.advance(self._duration(call))
+                call.end(there.clock.now)
+                yield self._result(call, there, item)
+        finally:
+            inside(there, items.close)
 
     def _failure(self, call: LocalCall, there: Frame, error: Exception) -> Value:
-        text = "".join(traceback.format_exception(error))
-        failure = RayTaskError(call.title, text, error, f"ray::{call.title}", 0, call.node)  # type: ignore[no-untyped-call]
         call.end(there.clock.now)
-        return Value(b"", call.node, there.clock.now, call.title, error=failure)
+        return Value(b"", call.node, there.clock.now, call.title, error=call.failure(there, error, self.topology))
 
     def _duration(self, call: LocalCall) -> float:
         return self._durations.get(call.name, 0.0) / self.topology.node(call.node).pace
@@ -386,15 +392,3 @@ class LocalFabric:
         if value is None:
             raise FabricError(f"{ref} is not of this fabric", "it was made outside, or in a fabric that is closed")
         return value
-
-    def _arrival(self, value: Value, node: str, now: float) -> float:
-        known = value.ready if node == value.origin else value.copies.get(node)
-        return (
-            max(value.ready, now) + self._network.time(value.origin, node, len(value.data)) if known is None else known
-        )
-
-    def _bring(self, value: Value, node: str, now: float) -> float:
-        if node != value.origin and node not in value.copies:
-            took = self._network.send(value.origin, node, len(value.data))
-            value.copies[node] = max(value.ready, now) + took
-        return self._arrival(value, node, now)

@@ -13,8 +13,9 @@ from tierflow.planning import Policy, eligible, no_placement
 from tierflow.planning.choose import Choice
 from tierflow.planning.explanation import Explanation
 from tierflow.runtime.asking import Refused, chosen, error_words, inputs, kept, next_best, refusals
+from tierflow.runtime.flight import Flight, Seen
 from tierflow.runtime.news import Update, profiled
-from tierflow.runtime.placing import Flight, Placing, Seen
+from tierflow.runtime.placing import Placing
 from tierflow.runtime.work import Work
 from tierflow.testing.frames import Frame
 from tierflow.topology import Member, Topology
