@@ -30,7 +30,7 @@ from tierflow.runtime.asking import (
     refusals,
 )
 from tierflow.runtime.cuts import Cuts
-from tierflow.runtime.packing import packed, ratios, wrapped
+from tierflow.runtime.packing import Packages, ratios, wrapped
 from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import made_ready
@@ -65,7 +65,8 @@ class Guide:
         self._names: dict[str, str] = {}
         self._members: dict[str, Member] = {}
         self._skipped, self._labels = 0.0, False
-        self._cuts = Cuts(self.placing, lambda: tuple(self._members.values()))
+        self._packages = Packages()
+        self._cuts = Cuts(self.placing, self._packages, lambda: tuple(self._members.values()))
         self.meet(members)
 
     @classmethod
@@ -122,8 +123,7 @@ class Guide:
         start = self._way(doer, choice)
         if doer.observed is None:
             made = start(*args, **kwargs)
-            if isinstance(made, ray.actor.ActorHandle):
-                self.placing.live(_key(made), work.request.name, choice)
+            self._unobserved(made, work, policy, choice)
             return made
         ready.calls += 1
         brief = _is_brief(choice, ready)
@@ -142,6 +142,13 @@ class Guide:
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
 
+    def _unobserved(self, made: Any, work: Work, policy: Policy, choice: Choice) -> None:
+        """Take note of where an actor, or a task that yields, went."""
+        if isinstance(made, ray.actor.ActorHandle):
+            self.placing.live(_key(made), work.request.name, choice)
+        elif isinstance(made, ray.ObjectRefGenerator) and policy.on_cut != "queue":
+            self._cuts.submitted(made.completed(), choice.node, work.request.title, None)
+
     def _started(self, start: Any, work: Work, choice: Choice, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submit it, with what has to come from another node packed if that was chosen too."""
         if choice.codec == RAW.name:
@@ -156,7 +163,9 @@ class Guide:
         packs = place.packs if place else () if stored else _packs(value, work, choice.ranking.policy)
         if at == choice.node or not any(codec.name == choice.codec for codec in packs):
             return value
-        return packed(value, choice.packing, at) if stored else wrapped(value, choice.codec)
+        if stored and place is not None:
+            return self._packages.of(value, place.size, choice.packing, at)
+        return wrapped(value, choice.codec)
 
     def _submitted(
         self,
@@ -184,12 +193,25 @@ class Guide:
         Raises:
             Cut: a call is on its way to a node that is cut off.
         """
-        key = refs.binary() if isinstance(refs, ray.ObjectRef) else b""
+        if not isinstance(refs, ray.ObjectRef):
+            return self._cuts.get(refs, timeout)
+        key = refs.binary()
+        place = self.placing.known(key)
+        if place is not None and place.size > INLINE and place.at != self.placing.caller and _is_here(refs):
+            self.placing.looked(key)  # a fetch of nothing says nothing of the way
         began = monotonic()
         value = self._cuts.get(refs, timeout)
-        if self.placing.known(key) is not None:
+        if place is not None:
             self.placing.fetched(key, began, monotonic())
         return value
+
+    def waits(self, task: Any, node: str) -> None:
+        """Take note that somebody waits for what a task yields; `node`, by Ray's id, made what it yielded last.
+
+        Raises:
+            Cut: it is on a node that is cut off from here.
+        """
+        self._cuts.waits(task, self._names.get(node))
 
     def explain(self, ref: Any) -> Explanation | None:
         """Why the task of a reference, or an actor, was placed where it was; None where that is not known (any more).
@@ -351,6 +373,12 @@ def _key(of: Any) -> bytes:
     """What an actor or the result of a call is known by."""
     key: bytes = of._actor_id.binary() if isinstance(of, ray.actor.ActorHandle) else of.binary()
     return key
+
+
+def _is_here(ref: Any) -> bool:
+    """Whether the value of a reference of this process has come to this node already."""
+    found = ray.experimental.get_object_locations([ref]).get(ref, {})
+    return ray.get_runtime_context().get_node_id() in found.get("node_ids", ())
 
 
 def _is_brief(choice: Choice, ready: Ready) -> bool:

@@ -18,7 +18,7 @@ from tierflow.topology import Stay, strictest
 if TYPE_CHECKING:
     from tierflow.exchange import Envelope, Source
 
-__all__ = ["Free", "Taint", "add", "in_worker", "now", "releasing", "word"]
+__all__ = ["Free", "Taint", "add", "free", "in_worker", "now", "releasing", "word"]
 
 PROGRAM = "program"
 MOST = 32
@@ -52,6 +52,11 @@ class Free:
 
     def __iter__(self) -> Iterator[Any]:
         return map(Free, self.value)
+
+
+def free(value: Any) -> Any:
+    """A message of the fabric's own, which holds no data of whoever runs here."""
+    return value if now() is None else Free(value)
 
 
 word: ContextVar[str] = ContextVar("word", default="")
@@ -121,5 +126,7 @@ def _owner() -> str | None:
     actor: str | None = context.get_actor_id()
     if actor is not None:
         return actor
-    on_main = threading.current_thread() is threading.main_thread()
-    return str(context.get_task_id()) if on_main else None
+    # A generator's own thread has been told whose it is (`runtime.feeding`).
+    raylet: Any = ray._raylet
+    known = threading.current_thread() is threading.main_thread() or raylet.async_task_id.get() is not None
+    return str(context.get_task_id()) if known else None
