@@ -47,11 +47,18 @@ class Free:
     def __init__(self, value: Any) -> None:
         self.value = value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _same, (self.value,)
+
     def __len__(self) -> int:  # of a task with several results Ray asks how many there are
         return len(self.value)
 
     def __iter__(self) -> Iterator[Any]:
         return map(Free, self.value)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def free(value: Any) -> Any:
