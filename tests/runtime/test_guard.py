@@ -20,10 +20,11 @@ REFUSED = "may not leave cam-1"
 def run(program: str) -> dict[str, Any]:
     """What a program saw."""
     path = Path(__file__).with_name(program)
+    own = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with tempfile.TemporaryDirectory(prefix="tf-") as place:
         done = subprocess.run(
             [sys.executable, str(path), place], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=own | {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

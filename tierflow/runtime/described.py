@@ -12,7 +12,7 @@ import ray
 from tierflow.errors import FabricError
 from tierflow.exchange import Envelope, looks
 from tierflow.runtime.guard import looking
-from tierflow.runtime.taint import Free
+from tierflow.runtime.taint import free
 from tierflow.runtime.weight import weight
 from tierflow.topology import NODE
 
@@ -53,7 +53,7 @@ def _seen(refs: Sequence[Any]) -> Envelope:
 
 
 def _freely(refs: Sequence[Any]) -> Any:
-    return Free(_seen(refs))
+    return free(_seen(refs))
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from ray._private.profiling import profile
 from ray.cloudpickle import CloudPickler
 
 from tierflow.cost import RAW, Codec
+from tierflow.runtime.taint import free
 from tierflow.runtime.weight import weight
 from tierflow.topology import NODE
 
@@ -81,7 +82,7 @@ class Packages:
             if key in self._kept:
                 return self._kept[key][2]
             way = _packer().options(label_selector={NODE: node}, name=f"pack@{node} ({codec.name})")
-            package = way.remote(ref, codec.name)
+            package = way.remote(ref, free(codec.name))
             if size * codec.ratio <= KEPT:
                 self._kept[key] = now, size * codec.ratio, package
             return package

@@ -137,17 +137,9 @@ class Placing:
         return flight.choice.node if flight is not None and flight.ended is None else None
 
     def begin(
-        self,
-        key: bytes,
-        title: str,
-        call: Call,
-        choice: Choice,
-        weight: int,
-        began: float,
-        *,
-        tells: bool = True,
+        self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float, *, tells: bool = True,
         stay: Stay | None = None,
-    ) -> Flight:
+    ) -> Flight:  # fmt: skip
         """Count a call that was submitted, for `weight` calls, as on its way; `key` is the id of its result.
 
         `tells` is false where its time says nothing of links and dispatch: an input of it is not made yet, say. The

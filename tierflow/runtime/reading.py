@@ -46,6 +46,7 @@ class Reader:
 
         Raises:
             StopIteration: there is none.
+            StayRefused: it may not leave its device or site, and this process is outside.
             Cut: it would come from a node that is cut off. It comes after the heal, if it is asked for again.
             ray.exceptions.GetTimeoutError: `timeout` seconds went by; it may be asked for again.
         """
@@ -83,7 +84,9 @@ class Reader:
         self._read += 1
         self._changed.notify_all()
         if error is not None:
-            raise error
+            from tierflow.runtime.guard import refusal_in  # here, because it loads pyarrow
+
+            raise refusal_in(error) or error
         return value
 
     def _fetch(self) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from typing import Any
 
-from ray.exceptions import GetTimeoutError, RayTaskError
+from ray.exceptions import GetTimeoutError
 
 from tierflow.cost import Input
 from tierflow.errors import FabricError
@@ -24,7 +24,7 @@ from tierflow.testing.actors import ActorState, LocalHandle, bound
 from tierflow.testing.clock import MockClock
 from tierflow.testing.cores import Cores
 from tierflow.testing.frames import Frame, frame, inside
-from tierflow.testing.labels import LocalCall, described, refusal
+from tierflow.testing.labels import LocalCall, described, opened, refusal
 from tierflow.testing.network import Network
 from tierflow.testing.placed import Outcome, Placed, Placer
 from tierflow.testing.references import LocalReader, Reference, References, Value, dumps, loads
@@ -190,14 +190,7 @@ class LocalFabric:
             here.clock.advance(timeout)
             raise GetTimeoutError(f"Get timed out: {refs} is there at {arrival:.6f} s")
         here.clock.reach(value.bring(self._network, here.node, here.clock.now))
-        if value.error is not None:
-            if isinstance(value.error, RayTaskError):
-                raise value.error.as_instanceof_cause()  # type: ignore[no-untyped-call]
-            raise value.error
-        if refused := refusal(value, here.node, self.topology):
-            raise refused
-        here.stay = strictest((here.stay, value.stay))
-        return loads(value.data, value.held)
+        return opened(value, here, self.topology)
 
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """The first `num_returns` references to be here, and the others; time passes until then."""
@@ -228,10 +221,9 @@ class LocalFabric:
 
     def named(self, name: str) -> LocalHandle:
         """The actor of this name. Raises `ValueError` where there is none, as Ray does."""
-        handle = self._named.get(name)
-        if handle is None:
+        if name not in self._named:
             raise ValueError(f"Failed to look up actor with name '{name}'.")
-        return handle
+        return self._named[name]
 
     def close(self) -> None:
         """End every actor and forget every value."""
@@ -388,7 +380,6 @@ class LocalFabric:
         return reference
 
     def _value(self, ref: Any) -> Value:
-        value = self._values.get(ref)
-        if value is None:
+        if ref not in self._values:
             raise FabricError(f"{ref} is not of this fabric", "it was made outside, or in a fabric that is closed")
-        return value
+        return self._values[ref]
