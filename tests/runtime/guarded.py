@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(sys.argv[1])
-os.environ["TIERFLOW_NODE"] = str(ROOT / "cam-1")
+# Workers that import this have arguments of their own, and are perhaps told that they are elsewhere.
+ROOT = Path(os.environ.setdefault("GUARDED", sys.argv[1]))
+os.environ.setdefault("TIERFLOW_NODE", str(ROOT / "cam-1"))
 
 import numpy as np  # noqa: E402
 import ray  # noqa: E402

@@ -20,7 +20,7 @@ REFUSED = "may not leave cam-1"
 def run(program: str) -> dict[str, Any]:
     """What a program saw."""
     path = Path(__file__).with_name(program)
-    own = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    own = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "GUARDED", "TIERFLOW_NODE")}
     with tempfile.TemporaryDirectory(prefix="tf-") as place:
         done = subprocess.run(
             [sys.executable, str(path), place], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
