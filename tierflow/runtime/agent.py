@@ -103,9 +103,9 @@ class Agent:
             AuditLog(folder).add({**entry, "what": "refusal elsewhere"})
 
     def audit(self) -> tuple[Sequence[bytes], End]:
-        """This node's audit log, see `AuditLog.read`."""
+        """This node's audit log, see `AuditLog.settled`."""
         folder = folder_here()
-        return ((), End()) if folder is None else AuditLog(folder).read()
+        return ((), End()) if folder is None else AuditLog(folder).settled()
 
     def watch(self, tell: Tell, every: float = EVERY) -> None:
         """Look every so many seconds how busy others keep this node, and tell it when that has changed for good.
