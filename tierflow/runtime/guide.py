@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from time import monotonic, sleep
 from typing import Any
@@ -54,6 +53,8 @@ MOMENT = 0.1
 """Seconds by which what is told of a call may be later than its result."""
 OWNER_WITHIN = 2000
 """Milliseconds that the owner of an object has to say where it is."""
+LABEL_WITHIN = 2.0
+"""Seconds that the node of an object has to say what label it has; it is asked again for the next call."""
 SMALL = (int, float, bool, type(None))
 
 
@@ -287,13 +288,16 @@ class Guide:
         key = ref.binary()
         known = self.placing.known(key)
         if known is None:
-            known = self._located(ref)
-            if known.size:  # otherwise it is not made yet
+            known, sure = self._located(ref)
+            if sure:
                 self.placing.place(key, known.at, known.size, stay=known.stay)
         return known
 
-    def _located(self, ref: Any) -> Input:
-        """Where Ray says that an object is; on this node, and of no size, where it does not know."""
+    def _located(self, ref: Any) -> tuple[Input, bool]:
+        """Where Ray says that an object is, and whether that is known for good.
+
+        On this node, and of no size, where Ray does not know, as of what is not made yet.
+        """
         try:
             found = ray.experimental.get_object_locations([ref], timeout_ms=OWNER_WITHIN).get(ref, {})
         except ray.exceptions.RayError:
@@ -303,17 +307,19 @@ class Guide:
         size = float(found.get("object_size") or 0)
         if self._labels and size:
             return self._labelled(ref, nodes[0] if nodes else self.placing.caller, size)
-        return Input(nodes[0], size, stored=True) if nodes else Input(self.placing.caller, size)
+        place = Input(nodes[0], size, stored=True) if nodes else Input(self.placing.caller, size)
+        return place, bool(size)
 
-    def _labelled(self, ref: Any, at: str, size: float) -> Input:
-        """Where an object is, with its label; asked only by those who have met a label before."""
+    def _labelled(self, ref: Any, at: str, size: float) -> tuple[Input, bool]:
+        """Where an object is, with its label, and whether that could be seen; for those who met a label before."""
         from tierflow.runtime.described import described
 
-        with suppress(FabricError):
-            seen = described(ref, self._names)
-            if seen.stay is not None:
-                return Input(seen.node, size, seen.stay, stored=True)
-        return Input(at, size, stored=at != self.placing.caller)
+        here = Input(at, size, stored=at != self.placing.caller)
+        try:
+            seen = described(ref, self._names, LABEL_WITHIN)
+        except FabricError:
+            return here, False
+        return (here if seen.stay is None else Input(seen.node, size, seen.stay, stored=True)), True
 
     def _await(self, work: Work, refs: Sequence[Any]) -> None:
         """Wait until inputs that may not leave where they are have come into being: only then that is known.

@@ -15,6 +15,7 @@ import ray
 from ray._private.profiling import profile
 
 from tierflow.cost import RAW, Codec
+from tierflow.runtime.hook import quiet
 from tierflow.runtime.weight import weight
 from tierflow.topology import NODE
 
@@ -51,7 +52,10 @@ def ratios(value: Any, of: Hashable, loss: float = 0.0) -> tuple[Codec, ...]:
 
 def packed(ref: Any, codec: Codec, node: str) -> Any:
     """A reference to the value of another, packed on the node where that is."""
-    return _packer().options(label_selector={NODE: node}, name=f"pack@{node} ({codec.name})").remote(ref, codec.name)
+    with quiet():  # nothing but a name and a reference: who packs it reads of the caller nothing
+        return (
+            _packer().options(label_selector={NODE: node}, name=f"pack@{node} ({codec.name})").remote(ref, codec.name)
+        )
 
 
 def wrapped(value: Any, codec: str) -> Any:

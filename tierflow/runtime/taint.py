@@ -53,6 +53,13 @@ class Free:
     def __iter__(self) -> Iterator[Any]:
         return map(Free, self.value)
 
+    def __reduce__(self) -> tuple[Any, ...]:  # where nothing is watched, as no label was ever met
+        return _itself, (self.value,)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
 
 word: ContextVar[str] = ContextVar("word", default="")
 """Under what word the function that runs releases what it makes; empty: it does not."""

@@ -247,7 +247,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             "queue" (the call waits for one of them, `deadline` at the most), "local" (it runs on any node in reach).
             `releases` ("aggregate", say: a word for the audit log) lets results leave although what it reads may not;
             without it they inherit the strictest label of that.
-            What is not said here or with `.options()` is as `init` and the cluster file say. `name` is shown in the
+            What is not said here or with `.options()` is as `init` and the cluster file say; but a `stay` of theirs
+            only keeps inputs where they are: it labels no result. `name` is shown in the
             dashboard after the tier. All others are Ray's, by Ray's names and with Ray's meaning: `num_cpus` (1),
             `num_gpus`, `memory` (bytes), `resources`, `max_retries`, `num_returns`, `runtime_env`...
 
