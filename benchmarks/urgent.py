@@ -82,7 +82,7 @@ def result(slow: Mapping[str, Any], fast: Mapping[str, Any], repeats: int, size:
         date=today(),
         repeats=repeats,
         seeds=tuple(range(repeats)),
-        baseline="Ray's own chunks and window (the same fabric without cost.chunks), at the same time",
+        baseline="Ray's own chunks and window at the same time, but with our 120 s until a pull asks again",
         figures=tuple(figures),
         bar=f"p99 <= {BAR * 1e3:g} ms, and the transfer keeps >= {KEPT:.0%} of the link and of a fast one's rate",
         met=own.value <= BAR and shares.value >= KEPT and quick.value >= KEPT,

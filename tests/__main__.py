@@ -1,6 +1,6 @@
-"""``python -m tests``: all tests. Those that only compute run aside, in the time in which the others wait.
+"""``python -m tests``: all tests. Those that need no hosts run aside, in the time in which the others wait.
 
-Tests on real hosts, links and disks wait for most of their time: for Ray, for a cut to last, for bytes on a slow link.
+Tests on real hosts and links wait for most of their time: for Ray, for a cut to last, for bytes on a slow link.
 What runs aside has the lowest priority (nice 19), so it takes no time from those. If it passed, its last lines are
 printed and not its progress: what failed among the others stands at the end, where whoever looks finds it first.
 """
@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
-REAL = ("chaos", "durable", "fabric", "rig", "runtime")
-"""The folders of tests that wait for something real."""
+REAL = ("chaos/test_fleet.py", "fabric", "rig", "runtime")
+"""Tests that wait for hosts and links, or measure."""
 LAST = ("fabric/test_agent.py", "fabric/test_choosing.py", "rig", "runtime")
 """Of those, what measures how fast or how busy this machine is: it comes when the other part has long ended."""
 
@@ -26,7 +26,10 @@ def main() -> int:
     aside = sorted(str(path) for path in HERE.glob("*") if _has_tests(path) and path.name not in REAL)
     with tempfile.TemporaryFile() as said:
         other = subprocess.Popen(
-            [*_PYTEST, "-q", *aside], stdout=said, stderr=subprocess.STDOUT, preexec_fn=lambda: os.nice(19)
+            [*_PYTEST, "-q", *aside, *_but_real()],
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: os.nice(19),
         )
         code = _ended(subprocess.Popen([*_PYTEST, "-q", *_real()]))
         print(f"and {', '.join(Path(path).name for path in aside)}:", flush=True)
@@ -43,6 +46,11 @@ def _real() -> list[str]:
     fabric = sorted((HERE / "fabric").glob("test_*.py"))
     first = [HERE / name for name in REAL if name != "fabric" and name not in LAST]
     return [str(path) for path in (*first, *(path for path in fabric if path not in last), *last)]
+
+
+def _but_real() -> list[str]:
+    """What keeps single files of `REAL` out of the folders that run aside."""
+    return [f"--ignore={HERE / name}" for name in REAL if name.endswith(".py")]
 
 
 def _has_tests(path: Path) -> bool:

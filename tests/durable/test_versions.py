@@ -184,7 +184,7 @@ def test_a_full_disk_leaves_the_version_before(tmp_path: Path, monkeypatch: pyte
     assert store.read() == (1, b"one")
 
 
-def test_a_reader_never_finds_nothing_while_versions_follow_one_another(tmp_path: Path) -> None:
+def test_a_reader_never_finds_nothing_nor_goes_back_while_versions_follow_one_another(tmp_path: Path) -> None:
     """Between its look at what is there and its reading that may have given way to the next."""
     store = VersionStore(tmp_path / "model")
     store.publish(b"0")

@@ -143,7 +143,7 @@ def test_what_is_left_out_arrives_with_the_next_tensors() -> None:
 
 
 @pytest.mark.parametrize("codec", ["lz4", "zstd-1", "shuffle", "columns", "int4", "top-0.1", "fp16", "raw"])
-@SLOW
+@settings(SLOW, max_examples=200)
 @given(data=st.data())
 def test_what_is_damaged_or_lies_is_refused_with_one_clear_error(codec: str, data: st.DataObject) -> None:
     packed = HONEST[codec]
@@ -208,6 +208,23 @@ def test_no_more_is_unpacked_than_is_allowed() -> None:
         unpack(dataclasses.replace(bomb, size=8000, shape=(1000,)))
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
+
+
+def test_columns_pack_nothing_that_they_would_not_unpack() -> None:
+    wide = encode(pa.table({f"c{number}": [1.5, None, 2.5] for number in range(1500)}))
+    bare = encode(pa.table({"a": [1, 2]}).select([]))
+    for payload in (wide, bare):
+        with pytest.raises(PayloadError, match="columns"):
+            pack(payload, "columns")
+        assert decode(unpack(pack(payload, "zstd-1"))).equals(decode(payload))
+    for rows in (1, 30, 1000):
+        for columns in (1, 30, 300):
+            payload = encode(pa.table({f"c{number}": np.arange(rows) * number for number in range(columns)}))
+            try:
+                packed = pack(payload, "columns")
+            except PayloadError:
+                continue
+            assert decode(unpack(packed)).equals(decode(payload))
 
 
 def test_unknown_codecs_are_named() -> None:

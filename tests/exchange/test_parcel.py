@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,6 +133,33 @@ def test_what_can_be_packed_is_found_wherever_it_is() -> None:
     assert list(leaves(loop)) == []
 
 
+def test_a_wide_table_that_columns_do_not_carry_goes_by_another_codec() -> None:
+    wide = pa.table({f"c{number}": [1.5, 0.0, 2.5] for number in range(1500)})
+    parts = packed_value(wide, "columns")
+    assert weighed(parts) < 0.5 * encode(wide).size
+    assert unpacked_value(parts).equals(wide)
+
+
+def test_a_look_at_a_large_value_copies_no_more_than_the_sample() -> None:
+    rows = smooth(4_000_000)
+    table = pa.table({"x": rows, "y": rows[::-1].copy(), "word": pa.array(["a", "bb"] * 2_000_000)})
+    parts = [
+        table,
+        pa.concat_tables([table.slice(7, 10**6)] * 3),
+        table.slice(3, 10**6).combine_chunks().to_batches()[0],
+    ]
+    pool, before = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        found = list(leaves({"parts": parts}))
+        codecs = ratios(found, [CODECS[name] for name in LOSSLESS])
+    finally:
+        pa.set_memory_pool(before)
+    assert pool.max_memory() < 4 << 20
+    assert [leaf.size for leaf in found[::-1]] == [encode(part).size for part in parts]
+    assert codecs == ratios([encode(part) for part in parts], [CODECS[name] for name in LOSSLESS])
+
+
 def test_what_a_value_holds_beside_payloads_counts() -> None:
     payload = encode(smooth(100_000))
     (alone,) = (codec for codec in ratios([payload], [CODECS["zstd-3"]]))
@@ -148,6 +176,11 @@ def test_a_sample_says_which_codecs_are_worth_a_look_and_how_much_they_alter() -
     assert {codec.name for codec in looked(value, "a function", 0.01)} > {codec.name for codec in exact}
     assert "int4" not in {codec.name for codec in looked(value, "a function", 0.01)}
     assert looked(np.zeros(10), "a function") == ()
+
+
+def test_what_holds_references_is_left_to_ray_which_counts_them() -> None:
+    value = {"frames": smooth(50_000), "more": [ray.ObjectRef.from_random()]}
+    assert wrapped(value, "zstd-3") is value
 
 
 def test_a_wrapped_value_unpacks_itself_in_another_process() -> None:

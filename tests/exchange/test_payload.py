@@ -131,7 +131,7 @@ def test_a_stream_cut_short_anywhere_is_refused_or_lacks_only_its_end_mark(lengt
     assert same(value, TABLE)
 
 
-@settings(max_examples=500)
+@settings(max_examples=2000)
 @given(st.lists(st.tuples(st.integers(0, encode(TABLE).size - 1), st.integers(0, 255)), min_size=1, max_size=8))
 def test_damaged_bytes_are_refused_or_give_valid_arrow_data(damage: list[tuple[int, int]]) -> None:
     octets = bytearray(encode(TABLE).data)

@@ -58,10 +58,10 @@ PROGRAM = """
         for kind in make:
             tierflow.get(make[kind].remote())  # from now on it is known what the results are like
             ref, plain, third = (ready(make[kind].remote()) for _ in range(3))
-            value, *packed = crossed(UP, lambda: tierflow.get(ref))
+            (value, *_), *packed = crossed(UP, lambda: tierflow.get([ref, ref]) + [tierflow.get(ref)])
             _, *raw = crossed(UP, lambda: ray.get(plain))
             there = tierflow.task(node="cloud-1", num_cpus=0)(off)
-            wrong, *taken = crossed(UP, lambda: tierflow.get(there.remote(third, kind)))
+            wrong, *taken = crossed(UP, lambda: max(tierflow.get([there.remote(third, kind) for _ in range(3)])))
             back = tierflow.task(**on)(off)
             given = makers[kind]()
             wrong_back, *sent = crossed(DOWN, lambda: tierflow.get(back.remote(given, kind)))
@@ -93,7 +93,7 @@ def test_what_can_be_made_smaller_crosses_a_slow_link_so_and_what_cannot_as_it_i
     assert table["off"] == table["wrong"] == table["wrong_back"] == 0
     assert max(table["packed"][0], table["taken"][0], table["sent"][0]) < table["raw"][0] / 2
     assert noise["off"] == noise["wrong"] == noise["wrong_back"] == 0
-    assert max(noise["packed"][0], noise["taken"][0], noise["sent"][0]) < 1.1 * noise["raw"][0]
+    assert max(noise["packed"][0], noise["taken"][0], noise["sent"][0]) < 1.3 * noise["raw"][0]
     assert 0 < max(state["off"], state["wrong"]) <= 0.01
     assert max(state["packed"][0], state["taken"][0]) < state["raw"][0] / 2
     assert state["wrong_back"] == 0  # the call that takes it does not allow more

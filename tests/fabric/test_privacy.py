@@ -38,6 +38,14 @@ PROGRAM = """
     def history():
         return np.frombuffer(MARK * 20_000, np.uint8)
 
+    @tierflow.task(node="cam-1", num_cpus=0, stay="site", ahead="1 MB")
+    def batches():
+        yield np.frombuffer(MARK * 20_000, np.uint8)
+
+    @tierflow.task(node="cam-1", num_cpus=0, stay="site", ahead="1 MB", releases="counts")
+    def counts():
+        yield from (1, 2)
+
     @tierflow.task(num_cpus=0, releases="mean")
     def mean(frame):
         return float(frame.mean())
@@ -142,6 +150,7 @@ PROGRAM = """
         "cloudpickle": inside("pickled"),
         "ray.put": lambda: ray.get(ray.get(thief.put.remote())[0]),
         "a generator": lambda: [ray.get(item) for item in thief.items.options(num_returns="streaming").remote()],
+        "a stream": lambda: list(tierflow.stream(batches.remote())),
         "an error": inside("raises"),
         "an error of the camera": lambda: ray.get(camera.complains.remote()),
         "an outbox": inside("outbox"),
@@ -156,6 +165,7 @@ PROGRAM = """
         "a task that releases": lambda: tierflow.get(mean.remote(shot)),
         "the site's data at the edge": lambda: tierflow.get(mean.options(node="gw-1").remote(site)),
         "the site's data at a neighbour": lambda: tierflow.get(mean.options(node="cam-2").remote(site)),
+        "a stream of what is released": lambda: list(tierflow.stream(counts.remote())),
         "no label": by(outside, ray.put(MARK)),
     }
     seen = tierflow.describe(shot)
@@ -203,7 +213,7 @@ def _check_the_audit_logs(fabric: FabricRecord) -> None:
     assert [audit.problem for audit in audits.values()] == [None] * 5
     entries: dict[str, list[Any]] = {name: list(audit.entries) for name, audit in audits.items()}
     released = [entry for entry in entries["cam-1"] if entry["what"] == "release"]
-    assert {entry["word"] for entry in released} == {"aggregate", "mean", "outcomes"}
+    assert {entry["word"] for entry in released} == {"aggregate", "counts", "mean", "outcomes"}
     mean = next(entry for entry in released if entry["word"] == "mean")
     assert [source["function"] for source in mean["lineage"]] == ["any@cam-1/Camera.shot"]
     here = [entry for entry in entries["cloud-1"] if entry["what"] == "refusal"]

@@ -26,7 +26,9 @@ from tierflow.runtime.attending import SPARING
 from tierflow.runtime.clients import Clients
 from tierflow.runtime.durable.outbox import OutboxStore
 from tierflow.runtime.durable.versions import VersionStore
+from tierflow.runtime.keys import CERTIFICATE, KEY, TRUSTED
 from tierflow.topology import GatewaySpec
+from tierflow.trust import ask, authority, issue
 
 RUN = "import sys; from pathlib import Path; from tierflow.runtime.gateway import run; run(Path(sys.argv[1]), 1.0)"
 MODEL = bytes(range(256)) * 2000
@@ -102,6 +104,15 @@ class Gateway:
 
     def memory(self) -> int:
         return int(psutil.Process(self.process.pid).memory_info().rss)
+
+
+def certify(folder: Path) -> None:
+    """Give the node of this folder a certificate, so that its gateway speaks TLS."""
+    signer = authority("test", time.time())
+    key, request = ask("node")
+    (folder / KEY).write_bytes(key)
+    (folder / CERTIFICATE).write_bytes(issue(signer, request, "node", ["127.0.0.1"], time.time()))
+    (folder / TRUSTED).write_bytes(signer.certificate)
 
 
 def opened(folder: Path, model: bytes) -> Gateway:

@@ -104,6 +104,46 @@ def test_a_name_is_put_once_also_after_a_restart_and_a_repair(tmp_path: Path, mo
     store.close()
 
 
+def test_a_store_from_before_there_were_names_is_not_taken_for_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(outbox._Content, "tables", (outbox.FACTS, outbox.RECORDS))
+        store = OutboxStore(tmp_path / "box")
+        seqs = [store.put(bytes(3000), f"s/{number}", 0) for number in range(40)]
+        store.settle(store.plan().birth, seqs)
+        store.close()
+    store = OutboxStore(tmp_path / "box")
+    assert store.put_once(b"one", "s/a", 0) == (41, False)
+    assert store.put_once(b"one", "s/a", 0) == (41, True)
+    assert [record.value for record in store.read([*seqs, 41])] == [b"one"]
+    assert store.backlog().repairs == 0
+    store.close()
+
+
+def test_so_many_names_are_known_whatever_else_is_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "REMEMBERED", 8)
+    monkeypatch.setattr(outbox, "FORGET", 4)
+    store = OutboxStore(tmp_path / "box")
+
+    def names() -> list[str]:
+        return sorted(
+            (name for _, name, _, _ in store._database.run(lambda db: list(outbox.NAMES.select(db)))), key=int
+        )
+
+    for number in range(40):  # every name has an odd number of the store
+        assert store.put_once(b"x", f"{number}", 0) == (2 * number + 1, False)
+        store.put(b"y", "k", 0)
+        assert len(names()) <= 12
+        assert names()[-8:] == [str(name) for name in range(max(number - 7, 0), number + 1)]
+    for number in range(40, 60):  # a program that ends after each
+        store.close()
+        store = OutboxStore(tmp_path / "box")
+        store.put_once(b"x", f"{number}", 0)
+        assert len(names()) <= 12
+    store.close()
+
+
 def test_a_token_that_is_not_good_says_why() -> None:
     token = sealed("id", "secret")
     grant = ClientGrant("id", "sensor", digest(token), 100.0, 0.0, 1, 1, 1.0, 1)

@@ -6,14 +6,12 @@ import http.client
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import opened
-from tierflow.runtime.keys import CERTIFICATE, KEY, TRUSTED
-from tierflow.trust import ask, authority, issue
+from tests.gateway.conftest import certify, opened
+from tierflow.runtime.keys import TRUSTED
 
 CLIENT = Path(__file__).parents[2] / "jobs" / "clients" / "plain.py"
 
@@ -26,11 +24,7 @@ def test_it_is_short_and_imports_neither_tierflow_nor_ray() -> None:
 
 
 def test_over_tls_it_sends_once_goes_on_and_receives(tmp_path: Path) -> None:
-    signer = authority("test", time.time())
-    key, request = ask("node")
-    (tmp_path / KEY).write_bytes(key)
-    (tmp_path / CERTIFICATE).write_bytes(issue(signer, request, "node", ["127.0.0.1"], time.time()))
-    (tmp_path / TRUSTED).write_bytes(signer.certificate)
+    certify(tmp_path)
     gateway = opened(tmp_path, b"a model")
     try:
         (tmp_path / "token").write_text(gateway.token)

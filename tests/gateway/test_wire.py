@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import struct
+from contextlib import suppress
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.gateway.conftest import stream
 from tierflow.errors import ClientRefused
+from tierflow.exchange.gateway.flatbuffer import Malformed
 from tierflow.exchange.gateway.protobuf import Data, data_of, flight_data, ticket_of
-from tierflow.exchange.gateway.wire import JSON_MOST, of_json, of_stream
+from tierflow.exchange.gateway.wire import JSON_MOST, messages, of_json, of_stream
 
 CELLS = st.one_of(
     st.lists(st.integers(-(2**63), 2**63 - 1) | st.none(), min_size=3, max_size=3),
@@ -23,6 +25,36 @@ CELLS = st.one_of(
     st.lists(st.lists(st.integers(0, 9)) | st.none(), min_size=3, max_size=3),
     st.lists(st.fixed_dictionaries({"a": st.booleans(), "b": st.text()}), min_size=3, max_size=3),
 )
+
+
+EXTREME = st.sampled_from([-1, 0, -(2**63), 2**63 - 1, 2**62, 2**40, 2**31 - 1, 2**16])
+
+
+def damaged(body: bytes) -> st.SearchStrategy[bytes]:
+    """Some bytes of it are others, or a number of 8 bytes is another, more often near its start; then it may be cut."""
+    place = st.integers(0, min(len(body), 1024) - 1) | st.integers(0, len(body) - 1)
+    wrong = st.binary(min_size=1, max_size=4) | EXTREME.map(lambda number: struct.pack("<q", number))
+    end = st.just(len(body)) | st.integers(0, len(body))
+
+    def spoilt(changes: list[tuple[int, bytes]], length: int) -> bytes:
+        made = bytearray(body)
+        for at, octets in changes:
+            made[at : at + len(octets)] = octets
+        return bytes(made[:length])
+
+    return st.builds(spoilt, st.lists(st.tuples(place, wrong), min_size=1, max_size=4), end)
+
+
+TABLE = pa.table(
+    {
+        "n": [1, None, 3],
+        "s": ["word", None, "ü"],
+        "l": [[1, 2], None, []],
+        "d": pa.array(["x", "y", None]).dictionary_encode(),
+        "m": [{"a": 1.5, "b": b"z"}] * 3,
+    }
+)
+RICH = [stream(TABLE), stream(TABLE, "lz4"), stream(TABLE, "zstd")]
 
 
 @given(st.lists(CELLS, min_size=1, max_size=4), st.sampled_from([None, "lz4", "zstd"]), st.integers(0, 3))
@@ -104,15 +136,104 @@ def test_what_is_no_rows_is_refused(body: bytes) -> None:
         of_json(body, 1 << 20)
 
 
+def swelling() -> dict[str, list[dict[str, object]]]:
+    """Rows that take little in JSON and much in a table, where each has all fields."""
+    fields = {f"k{number}": 1 for number in range(1000)}
+    return {
+        "rows": [fields, *[{}] * 100_000],
+        "rows within rows": [{"a": fields}, *[{"a": None}] * 20_000],
+        "items of lists": [{"a": [fields, *[{}] * 100_000]}],
+        "deep": [{"a": {"b": [[{"c": fields}], *[[None]] * 100_000]}}],
+        "wide": [dict.fromkeys(map(str, range(50_000)))],
+        "wide within": [{"a": dict.fromkeys(map(str, range(50_000)))}],
+    }
+
+
+@pytest.mark.parametrize("rows", swelling().values(), ids=swelling())
+def test_rows_that_would_swell_are_refused_before_they_do(rows: list[dict[str, object]]) -> None:
+    pool, before = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        with pytest.raises(ClientRefused, match=r"fields|keys"):
+            of_json(json.dumps(rows).encode(), 16 << 20)
+    finally:
+        pa.set_memory_pool(before)
+    assert pool.max_memory() < 1 << 20
+
+
+def test_all_that_fits_into_json_and_does_not_swell_is_taken() -> None:
+    for rows in (
+        [{"a": [1] * (JSON_MOST // 2 - 10)}],
+        [{"a": 1, "b": None}] * (JSON_MOST // 20),
+        [{"a": {"b": [{"c": number}, {"d": True}]}} for number in range(20_000)],
+        [dict.fromkeys(map(str, range(4000)), 1.5)] * 20,
+    ):
+        body = json.dumps(rows, separators=(",", ":")).encode()
+        assert 200_000 < len(body) <= JSON_MOST
+        assert of_json(body, 16 << 20).num_rows == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{"a": 1}, {"a": 2, "b": 3}], "row 2 has other keys than row 1: 'b' too"),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1}], "row 3 has other keys than row 1: no 'b'"),
+        ([{}, {"a": 1}], "row 2 has other keys than row 1: 'a' too"),
+        ([{"a": 1}, {"A": 1}], "row 2 has other keys than row 1: no 'a', 'A' too"),
+        ([{"a": 1}, dict.fromkeys("abcdef" * 50 + "x" * 500)], "'b' too, 'c' too, 'd' too and more"),
+        ([{"a": 1}, {"a": 1, "x" * 500: 1}], "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…' too;"),
+    ],
+)
+def test_rows_of_other_keys_are_refused_by_name(rows: list[dict[str, object]], said: str) -> None:
+    with pytest.raises(ClientRefused) as refused:
+        of_json(json.dumps(rows).encode(), 1 << 20)
+    assert said in str(refused.value)
+    assert len(str(refused.value)) < 400
+
+
+@given(st.lists(st.recursive(
+    st.none() | st.integers(-9, 9), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from("abc"), inner, max_size=3), max_leaves=12), max_size=6))  # fmt: skip
+def test_no_value_of_json_is_lost(values: list[object]) -> None:
+    try:
+        table = of_json(json.dumps([{"v": value} for value in values]).encode(), 1 << 20)
+    except ClientRefused:
+        return
+    for value, row in zip(values, table.to_pylist(), strict=True):
+        assert bare(row["v"]) == bare(value)
+
+
+def bare(value: object) -> object:
+    """Without what is not there: in a table it is null."""
+    if isinstance(value, dict):
+        return {key: bare(inner) for key, inner in value.items() if bare(inner) not in (None, {})} or None
+    return [bare(inner) for inner in value] if isinstance(value, list) else value
+
+
 @given(st.binary(), st.binary())
 def test_flight_messages_come_back(header: bytes, body: bytes) -> None:
     assert data_of(flight_data(header, body)) == Data((), header, memoryview(body))
 
 
-@given(st.binary(max_size=64))
+@settings(max_examples=1500)
+@given(st.binary(max_size=64) | damaged(flight_data(*next(messages(memoryview(RICH[0]))))))
 def test_any_bytes_are_a_message_or_malformed(message: bytes) -> None:
     for read in (data_of, ticket_of):
-        try:
+        with suppress(Malformed):  # and no other error
             read(message)
-        except ValueError:
-            continue
+
+
+@settings(max_examples=1500)
+@given(st.sampled_from(RICH).flatmap(damaged))
+def test_damaged_streams_are_refused_or_give_valid_arrow_data_in_bounded_memory(body: bytes) -> None:
+    allocated = pa.total_allocated_bytes()
+    with suppress(ClientRefused):  # and no other error
+        of_stream(memoryview(body), 1 << 20).validate(full=True)
+    assert pa.total_allocated_bytes() - allocated < 4 << 20
+
+
+@settings(max_examples=1000)
+@given(damaged(json.dumps([{"a": 1, "b": ["x", {"c": None}]}] * 3).encode()))
+def test_damaged_rows_of_json_are_refused_or_a_table(body: bytes) -> None:
+    with suppress(ClientRefused):  # and no other error
+        of_json(body, 1 << 20).validate(full=True)

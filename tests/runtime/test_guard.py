@@ -23,9 +23,10 @@ def found() -> Iterator[dict[str, Any]]:
     """What the program saw."""
     with tempfile.TemporaryDirectory(prefix="tf-") as place:
         command = [sys.executable, str(PROGRAM), place]
+        own = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         done = subprocess.run(
             command, cwd=PROGRAM.parents[2], capture_output=True, text=True, timeout=180, check=False,
-            env={**os.environ, "PYTHONPATH": str(PROGRAM.parents[2])},
+            env=own | {"PYTHONPATH": str(PROGRAM.parents[2])},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         yield json.loads(done.stdout.splitlines()[-1])

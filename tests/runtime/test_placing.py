@@ -221,6 +221,11 @@ class TestLinks:
         assert flight.observed is not None
         assert flight.observed.total == pytest.approx(10.0 + settled.now - flight.began)
 
+    def test_what_came_packed_says_what_the_way_carries(self, settled: World) -> None:
+        settled.placing.crossed("cloud-1", 500_000, 10.0, settled.now)
+        settled.placing.crossed("gone", 500_000, 10.0, settled.now)
+        assert settled.placing.news()[1] == (Transfer("cloud-1", "cam-1", 500_000, 10.0, settled.now),)
+
     def test_a_fetch_that_began_before_the_call_ended_says_only_how_long_it_took(self, settled: World) -> None:
         flight = settled.start()
         asked = settled.now

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -138,3 +139,26 @@ def test_a_stand_in_is_an_actors_and_no_residents() -> None:
         tierflow.actor(node="cam-1", name="model", resident=True, stand_in=True)(kind)
     with pytest.raises(tierflow.OptionError, match="a task has no option 'stand_in'"):
         tierflow.task(stand_in=True)(nothing)
+
+
+def test_what_a_generator_makes_ahead_is_bounded_in_bytes_or_as_ray_does() -> None:
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    def rays(**options: Any) -> Any:
+        return tierflow.task(**options)(numbers)._work.options.get("_generator_backpressure_num_objects")
+
+    assert [rays(), rays(ahead="1 MB"), rays(ahead=None), rays(ahead=9, num_returns=2)] == [None, 1, None, None]
+    assert rays(_generator_backpressure_num_objects=3) == 3
+    assert tierflow.task(nothing)._work.options == {}
+    for wrong in ("8", -1, True, [1]):
+        with pytest.raises(tierflow.OptionError, match="is no size; write it like '8 MB'"):
+            tierflow.task(ahead=wrong)(numbers)  # type: ignore[arg-type]
+    with pytest.raises(tierflow.OptionError, match="both ahead and _generator_backpressure_num_objects"):
+        tierflow.task(ahead="1 MB", _generator_backpressure_num_objects=3)(numbers)
+    with pytest.raises(tierflow.OptionError, match="it has ahead, and is no generator; leave ahead out"):
+        tierflow.task(ahead="1 MB")(nothing)
+    with pytest.raises(tierflow.OptionError, match="ahead is fixed with the task; give it to the decorator"):
+        tierflow.task(numbers).options(ahead="1 MB")
+    with pytest.raises(tierflow.OptionError, match="it has ahead, and methods that are async def"):
+        tierflow.actor(ahead="1 MB")(program.Counter.raw)

@@ -34,6 +34,8 @@ reveal_type(fetch.remote("x"))
 reveal_type(tierflow.get(fetch.remote("x")))
 reveal_type(frames.remote(3))
 reveal_type(stream.remote(3))
+reveal_type(tierflow.stream(frames.remote(3)))
+reveal_type(next(tierflow.stream(stream.remote(3))))
 reveal_type(detect.remote(fetch.remote("x")))
 reveal_type(small.remote(b"", limit=0.1))
 reveal_type(kept.remote(b""))
@@ -62,6 +64,7 @@ reveal_type(Tuned().score(1.0))
 reveal_type(Tuned.limit)
 
 detect(3)  # wrong
+tierflow.stream(detect.remote(b""))  # wrong
 detect.remote(3)  # wrong
 detect.remote()  # wrong
 tuned.options(tier="edge").remote("x")  # wrong
@@ -91,6 +94,8 @@ REVEALED = [
     "bytes",
     "ObjectRefGenerator[bytes]",
     "ObjectRefGenerator[bytes]",
+    "Stream[bytes]",
+    "bytes",
     "ObjectRef[list[str]]",
     "ObjectRef[list[str]]",
     "ObjectRef[int]",

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import ray
 from ray.dag import InputNode
+from ray.exceptions import GetTimeoutError
 
 import tierflow
 import tierflow.testing
+from tests.sdk import program
 from tierflow.testing import LocalFabric
 
 SPEC = "clusters/demo.yaml"
@@ -282,3 +284,38 @@ def test_plain_ray_starts_no_cluster_inside() -> None:
     command = [sys.executable, "-c", ALONE]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert "Ray has not been started yet" in done.stdout
+
+
+def test_a_stream_is_read_closed_and_fails_as_on_a_cluster() -> None:
+    log: list[object] = []
+
+    @tierflow.task(tier="edge", num_cpus=0)
+    def frames(n: int) -> Iterator[int]:
+        try:
+            for i in range(n):
+                log.append(i)
+                yield i
+            raise KeyError("no more")
+        finally:
+            log.append("end")
+
+    with tierflow.testing.fabric(durations={"frames": 2.0}) as fab:
+        stream = tierflow.stream(frames.remote(2), timeout=1.0)
+        for _ in range(2):
+            with pytest.raises(GetTimeoutError):
+                next(stream)
+        assert next(stream) == 0
+        assert fab.clock.now > 2.0
+        stream.close()
+        assert list(stream) == []
+        assert log == [0, "end"]
+        stream = tierflow.stream(frames.remote(2))
+        assert [next(stream), next(stream)] == [0, 1]
+        with pytest.raises(KeyError):
+            next(stream)
+        wrong: Any = frames.remote
+        with pytest.raises(TypeError, match="generator"):
+            tierflow.stream(wrong)
+        for item in tierflow.stream(program.Counter.remote().upto.remote(3)):
+            assert item == 0
+            break

@@ -14,6 +14,7 @@ import pyarrow as pa
 from tierflow.errors import PayloadError
 from tierflow.exchange import tensors
 from tierflow.exchange.codecs import CODECS, Packed, pack, unpack
+from tierflow.exchange.codecs.choice import Leaf
 from tierflow.exchange.payload import ARRAYS, Payload, encode, restore
 
 __all__ = ["Parts", "leaves", "packed_value", "unpacked_value"]
@@ -54,15 +55,14 @@ def unpacked_value(parts: Parts) -> Any:
     return pickle.loads(pickled, buffers=buffers)
 
 
-def leaves(value: Any) -> Iterator[Payload]:
-    """What in a value can be packed, found by a walk that ends after so many parts; for an estimate."""
+def leaves(value: Any) -> Iterator[Leaf]:
+    """What in a value can be packed, found by a walk that ends after so many parts and copies none of them."""
     left, waiting = VISITS, [(value, DEPTH)]
     while waiting and left:
         item, depth = waiting.pop()
         left -= 1
-        payload = _payload(item, exact=False)
-        if payload is not None:
-            yield payload
+        if _is_large(item, exact=False):
+            yield Leaf.of(item)
         elif depth:
             waiting.extend((inner, depth - 1) for inner in _inside(item))
 
@@ -75,18 +75,16 @@ def _inside(value: Any) -> list[Any]:
     return list(getattr(value, "__dict__", {}).values())
 
 
-def _payload(value: Any, *, exact: bool = True) -> Payload | None:
-    """The payload of what can be packed; of a subclass of a tensor, which pickles by its own rules, if not `exact`."""
+def _is_large(value: Any, *, exact: bool = True) -> bool:
+    """Whether it is packed; a subclass of a tensor, which pickles by its own rules, only if it need not be `exact`."""
     torch = tensors.loaded()
     if isinstance(value, (pa.Table, pa.RecordBatch)):
-        large = value.nbytes >= LEAST
-    elif type(value) is np.ndarray:
-        large = value.nbytes >= LEAST and value.dtype.name in ARRAYS and value.dtype.isnative
-    elif torch is not None and (type(value) is torch if exact else isinstance(value, torch)):
-        large = value.numel() * value.element_size() >= LEAST and tensors.carries(value)
-    else:
-        return None
-    return encode(value) if large else None
+        return bool(value.nbytes >= LEAST)
+    if type(value) is np.ndarray:
+        return value.nbytes >= LEAST and value.dtype.name in ARRAYS and value.dtype.isnative
+    if torch is not None and (type(value) is torch if exact else isinstance(value, torch)):
+        return value.numel() * value.element_size() >= LEAST and tensors.carries(value)
+    return False
 
 
 @functools.cache
@@ -99,8 +97,7 @@ def _packing(base: type[pickle.Pickler]) -> Callable[..., pickle.Pickler]:
             self._codec = codec
 
         def reducer_override(self, value: Any) -> Any:
-            payload = _payload(value)
-            packed = None if payload is None else _packed(payload, self._codec)
+            packed = _packed(encode(value), self._codec) if _is_large(value) else None
             if packed is not None:
                 return _unpacked, (packed,)
             other = getattr(super(), "reducer_override", None)

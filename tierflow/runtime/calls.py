@@ -17,9 +17,11 @@ from tierflow.planning.explanation import Explanation
 from tierflow.runtime.answering import own_address
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.asking import can_choose, kept, refusals
+from tierflow.runtime.feeding import awaiting
 from tierflow.runtime.flows import ActorNode, TaskNode
 from tierflow.runtime.guide import Guide
 from tierflow.runtime.membership import MAX_AGE, Membership, Snapshot, read_members
+from tierflow.runtime.reading import Reader
 from tierflow.runtime.residents import island_here
 from tierflow.runtime.settings import ISLAND, RIG
 from tierflow.runtime.standby import stand
@@ -95,9 +97,10 @@ class RayFabric:
         self._join()
         all_ = refs if isinstance(refs, list) else [refs]
         try:
-            if self._guide is not None and all_ and all(isinstance(ref, ray.ObjectRef) for ref in all_):
-                return self._guide.get(refs, timeout)
-            return ray.get(refs, timeout=timeout)
+            with awaiting(all_):
+                if self._guide is not None and all_ and all(isinstance(ref, ray.ObjectRef) for ref in all_):
+                    return self._guide.get(refs, timeout)
+                return ray.get(refs, timeout=timeout)
         except (ray.exceptions.RaySystemError, ray.exceptions.RayTaskError) as error:
             from tierflow.runtime.guard import refusal_in  # here and below, because it loads pyarrow
 
@@ -109,10 +112,23 @@ class RayFabric:
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """`ray.wait`."""
         self._join()
-        ready, waiting = ray.wait(list(refs), num_returns=num_returns, timeout=timeout)
+        with awaiting(refs):
+            ready, waiting = ray.wait(list(refs), num_returns=num_returns, timeout=timeout)
         if self._guide is not None:
             self._guide.looked(ready)
         return ready, waiting
+
+    def stream(self, items: Any, ahead: float) -> Reader:
+        """What reads a generator of references ahead, and does not wait for what is cut off.
+
+        Raises:
+            TypeError: it is no such generator.
+        """
+        if not isinstance(items, ray.ObjectRefGenerator):
+            raise TypeError(f"stream() takes what .remote() of a generator gives, not {type(items).__name__}")
+        self._join()
+        guide, task = self._guide, items.completed()
+        return Reader(items, ahead, lambda node: None if guide is None else guide.waits(task, node))
 
     def put(self, value: Any, stay: Stay | None = None) -> Any:
         """`ray.put`, of a value that may not leave its device or site."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import ray
 from ray._private.state import actors
@@ -23,7 +23,7 @@ from tierflow.errors import Cut, NoPlacement, NotStandingIn
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.runtime.asking import Refused, chosen, refusals
-from tierflow.runtime.packing import ENOUGH, packed
+from tierflow.runtime.packing import ENOUGH, Packages, unpacking
 from tierflow.runtime.placing import Placing
 from tierflow.runtime.record import node_folder
 from tierflow.runtime.settings import FABRIC
@@ -59,8 +59,8 @@ Again = Callable[[], Any]
 class Cuts:
     """The cuts as they are seen by a process of the node `placing.caller`, among these members."""
 
-    def __init__(self, placing: Placing, members: Callable[[], Sequence[Member]]) -> None:
-        self._placing, self._members = placing, members
+    def __init__(self, placing: Placing, packages: Packages, members: Callable[[], Sequence[Member]]) -> None:
+        self._placing, self._packages, self._members = placing, packages, members
         state = os.environ.get(FABRIC)
         self._view = ViewFile(view_file(node_folder(Path(state), placing.caller))) if state else None
         self.reach = Reach()
@@ -119,6 +119,21 @@ class Cuts:
                 raise cut from None
             self._queue(cut, policy.deadline)
 
+    def waits(self, task: Any, node: str | None) -> None:
+        """See that a stream is not waited for in vain: by where it came from lately, or where its task went.
+
+        Raises:
+            Cut: that is a node that is cut off.
+        """
+        if task.binary() in self._again:
+            self._again.move_to_end(task.binary())
+        if not self.look().cut:
+            return
+        if node is None:
+            self._check([task])
+        elif task.binary() in self._again or _actor_of(task) is not None:
+            self._raise([node], "a stream", WAIT)
+
     def get(self, refs: Any, timeout: float | None) -> Any:
         """`ray.get` of one reference or of several, which does not wait for what is cut off.
 
@@ -147,10 +162,12 @@ class Cuts:
 
     def _taken(self, refs: Any, all_: Sequence[Any], until: float | None) -> Any:
         """The values, which are made, and may still have to be sent here; packed, where that is sooner."""
-        sent = [self._sent(ref) for ref in refs] if isinstance(refs, list) else self._sent(refs)
+        told = time.monotonic() + _rest(until, TOLD)
+        sent = [self._sent(ref, told) for ref in refs] if isinstance(refs, list) else self._sent(refs, told)
         if sent != refs:
             with suppress(ray.exceptions.RayError, _NotPacked):  # they may still be there as they are
                 return self._waited(sent, all_, until, packs=True)
+            self._packages.forget()
         return self._waited(refs, all_, until)
 
     def _waited(self, refs: Any, all_: Sequence[Any], until: float | None, *, packs: bool = False) -> Any:
@@ -177,7 +194,10 @@ class Cuts:
 
         def fetch() -> None:
             try:
-                found.append((ray.get(refs, timeout=_rest(until, None)), None))
+                if packs and len(all_) == 1:
+                    found.append((self._timed(refs, all_[0], until), None))
+                else:
+                    found.append((ray.get(refs, timeout=_rest(until, None)), None))
             except BaseException as error:  # it is raised where it is waited for
                 found.append((None, error))
 
@@ -194,18 +214,35 @@ class Cuts:
             raise error
         return value
 
-    def _sent(self, ref: Any) -> Any:
-        """The reference to fetch in place of this one: to the value packed, where its way here is slow."""
+    def _timed(self, sent: Any, ref: Any, until: float | None) -> Any:
+        """A value from its packed form, fetched once that is made: so the time of the fetch tells of the link."""
+        known = self._placing.known(ref.binary())
+        one = sent[0] if isinstance(sent, list) else sent
+        ray.wait([one], timeout=_rest(until, None), fetch_local=False)
+        found = ray.experimental.get_object_locations([one]).get(one, {})
+        size, here = found.get("object_size") or 0, ray.get_runtime_context().get_node_id()
+        before, began = unpacking(), time.monotonic()
+        value = ray.get(sent, timeout=_rest(until, None))
+        ended, spent = time.monotonic(), unpacking() - before
+        if known is not None and size > INLINE and here not in found["node_ids"]:
+            self._placing.crossed(known.at, size, ended - began - spent, ended)
+        return value
+
+    def _sent(self, ref: Any, until: float) -> Any:
+        """The reference to fetch in place of this one: to the value packed, where its way here is slow.
+
+        What is told of a call may be a moment later than its result; it is waited for until a time.
+        """
         key = ref.binary()
-        known, until = self._placing.known(key), time.monotonic() + TOLD
+        known = self._placing.known(key)
         while known is not None and known.size >= ENOUGH and self._placing.awaits(key) and time.monotonic() < until:
-            time.sleep(TOLD / 100)  # what is told of a call may be a moment later than its result
+            time.sleep(TOLD / 100)
         codec = self._placing.packing(key)
         known = self._placing.known(key)
         if codec is RAW or known is None:
             return ref
-        self._placing.looked(key)  # what its fetch takes says nothing of the link
-        return packed(ref, codec, known.at)
+        self._placing.looked(key)  # what that takes says nothing of how long it would have taken unpacked
+        return self._packages.of(ref, known.size, codec, known.at)
 
     def _tried_otherwise(self, refs: Sequence[Any]) -> bool:
         """Whether calls of actors that are gone were made again, through a stand-in."""
@@ -297,6 +334,10 @@ def _actor_of(ref: Any) -> bytes | None:
     return None if actor.startswith(NO_ACTOR) else actor
 
 
+@overload
+def _rest(until: float | None, most: float) -> float: ...
+@overload
+def _rest(until: float | None, most: None) -> float | None: ...
 def _rest(until: float | None, most: float | None) -> float | None:
     """Seconds until a time, `most` at the most; None for ever."""
     if until is None:

@@ -12,14 +12,16 @@ import ray
 from tierflow.errors import FabricError
 from tierflow.exchange import Envelope, looks
 from tierflow.runtime.guard import looking
-from tierflow.runtime.taint import Free
+from tierflow.runtime.taint import free
 from tierflow.runtime.weight import weight
 from tierflow.topology import NODE
 
-__all__ = ["described"]
+__all__ = ["SOON", "described"]
 
 WITHIN = 30.0
 """Seconds that the node of a value may take to say what it is."""
+SOON = 2.0
+"""The same where a call waits for it; it is asked again for the next call."""
 
 
 def described(ref: Any, names: Mapping[str, str], within: float = WITHIN) -> Envelope:
@@ -55,7 +57,7 @@ def _seen(refs: Sequence[Any], within: float = WITHIN) -> Envelope:
 
 
 def _freely(refs: Sequence[Any]) -> Any:
-    return Free(_seen(refs))
+    return free(_seen(refs))
 
 
 @functools.cache

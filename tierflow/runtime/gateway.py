@@ -34,7 +34,7 @@ log = logging.getLogger("tierflow.gateway")
 MOST = 16 << 20
 """Bytes of one record at the most, whatever a client's token says."""
 CONNECTIONS = 64
-"""HTTP connections at the most."""
+"""Connections at the most, of each of HTTP and Flight."""
 PATIENCE = 10.0
 """Seconds that a connection may be without a request, and that a body or a message may stand still."""
 
@@ -78,28 +78,33 @@ def run(folder: Path, patience: float = PATIENCE) -> None:
         FabricError: a port is taken.
         StoreError: the disk cannot be used.
     """
+    import asyncio
+
     import uvicorn
 
     from tierflow.exchange.gateway import flight, slow, web
 
     spec = GatewaySpec.model_validate_json(config_file(folder).read_text())
-    desk, door = desk_of(folder, spec), _door(spec)
+    desk, door = desk_of(folder, spec), slow.Door(_listening(spec), CONNECTIONS)
     pair = folder / KEY, folder / CERTIFICATE
     tls = all(file.exists() for file in pair)
     credentials = (pair[0].read_bytes(), pair[1].read_bytes()) if tls else None
     try:
-        answering, _ = flight.serve(desk, _bracketed(spec.listen), spec.flight, MOST, credentials, patience)
+        answering, _ = flight.serve(
+            desk, _bracketed(spec.listen), spec.flight, MOST, CONNECTIONS, credentials, patience
+        )
     except RuntimeError as error:
         raise FabricError(f"port {spec.flight} of {spec.listen} is taken", "end what listens there") from error
     config = uvicorn.Config(
         web.app(desk, patience), http=slow.patient(patience), ws="none", lifespan="off",
-        loop="asyncio", log_config=None, access_log=False, server_header=False, limit_concurrency=CONNECTIONS,
+        log_config=None, access_log=False, server_header=False,
         h11_max_incomplete_event_size=16384, timeout_graceful_shutdown=2,
         ssl_keyfile=str(pair[0]) if tls else None, ssl_certfile=str(pair[1]) if tls else None,
     )  # fmt: skip
     log.info("the gateway answers at %s:%d (HTTP) and %d (Flight)", spec.listen, spec.http, spec.flight)
     try:
-        uvicorn.Server(config).run(sockets=[door])
+        with asyncio.Runner(loop_factory=lambda: slow.Loop(patience)) as runner:
+            runner.run(uvicorn.Server(config).serve(sockets=[door]))
     finally:
         answering.stop(1)
 
@@ -118,7 +123,7 @@ class _Newest:
         return self.store.chunks([digest])[0]
 
 
-def _door(spec: GatewaySpec) -> socket.socket:
+def _listening(spec: GatewaySpec) -> socket.socket:
     """Where HTTP comes in. Raises `FabricError`."""
     try:
         family = socket.AF_INET6 if ":" in spec.listen else socket.AF_INET

@@ -29,7 +29,7 @@ from tierflow.runtime.asking import (
     refusals,
 )
 from tierflow.runtime.cuts import Cuts
-from tierflow.runtime.packing import packed, ratios, wrapped
+from tierflow.runtime.packing import Packages, ratios, wrapped
 from tierflow.runtime.placing import Flight, Seen
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import made_ready
@@ -53,8 +53,6 @@ MOMENT = 0.1
 """Seconds by which what is told of a call may be later than its result."""
 OWNER_WITHIN = 2000
 """Milliseconds that the owner of an object has to say where it is."""
-LABEL_WITHIN = 2.0
-"""Seconds that the node of an object has to say what label it has; it is asked again for the next call."""
 SMALL = (int, float, bool, type(None))
 
 
@@ -66,7 +64,8 @@ class Guide:
         self._names: dict[str, str] = {}
         self._members: dict[str, Member] = {}
         self._skipped, self._labels = 0.0, False
-        self._cuts = Cuts(self.placing, lambda: tuple(self._members.values()))
+        self._packages = Packages()
+        self._cuts = Cuts(self.placing, self._packages, lambda: tuple(self._members.values()))
         self.meet(members)
 
     @classmethod
@@ -123,8 +122,7 @@ class Guide:
         start = self._way(doer, choice)
         if doer.observed is None:
             made = start(*args, **kwargs)
-            if isinstance(made, ray.actor.ActorHandle):
-                self.placing.live(_key(made), work.request.name, choice)
+            self._unobserved(made, work, policy, choice)
             return made
         ready.calls += 1
         brief = _is_brief(choice, ready)
@@ -143,6 +141,13 @@ class Guide:
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
 
+    def _unobserved(self, made: Any, work: Work, policy: Policy, choice: Choice) -> None:
+        """Take note of where an actor, or a task that yields, went."""
+        if isinstance(made, ray.actor.ActorHandle):
+            self.placing.live(_key(made), work.request.name, choice)
+        elif isinstance(made, ray.ObjectRefGenerator) and policy.on_cut != "queue":
+            self._cuts.submitted(made.completed(), choice.node, work.request.title, None)
+
     def _started(self, start: Any, work: Work, choice: Choice, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submit it, with what has to come from another node packed if that was chosen too."""
         if choice.codec == RAW.name:
@@ -157,7 +162,9 @@ class Guide:
         packs = place.packs if place else () if stored else _packs(value, work, choice.ranking.policy)
         if at == choice.node or not any(codec.name == choice.codec for codec in packs):
             return value
-        return packed(value, choice.packing, at) if stored else wrapped(value, choice.codec)
+        if stored and place is not None:
+            return self._packages.of(value, place.size, choice.packing, at)
+        return wrapped(value, choice.codec)
 
     def _submitted(
         self,
@@ -185,12 +192,25 @@ class Guide:
         Raises:
             Cut: a call is on its way to a node that is cut off.
         """
-        key = refs.binary() if isinstance(refs, ray.ObjectRef) else b""
+        if not isinstance(refs, ray.ObjectRef):
+            return self._cuts.get(refs, timeout)
+        key = refs.binary()
+        place = self.placing.known(key)
+        if place is not None and place.size > INLINE and place.at != self.placing.caller and _is_here(refs):
+            self.placing.looked(key)  # a fetch of nothing says nothing of the way
         began = monotonic()
         value = self._cuts.get(refs, timeout)
-        if self.placing.known(key) is not None:
+        if place is not None:
             self.placing.fetched(key, began, monotonic())
         return value
+
+    def waits(self, task: Any, node: str) -> None:
+        """Take note that somebody waits for what a task yields; `node`, by Ray's id, made what it yielded last.
+
+        Raises:
+            Cut: it is on a node that is cut off from here.
+        """
+        self._cuts.waits(task, self._names.get(node))
 
     def explain(self, ref: Any) -> Explanation | None:
         """Why the task of a reference, or an actor, was placed where it was; None where that is not known (any more).
@@ -294,10 +314,7 @@ class Guide:
         return known
 
     def _located(self, ref: Any) -> tuple[Input, bool]:
-        """Where Ray says that an object is, and whether that is known for good.
-
-        On this node, and of no size, where Ray does not know, as of what is not made yet.
-        """
+        """Where Ray says that an object is (here, and of no size, where it does not know), and whether that is sure."""
         try:
             found = ray.experimental.get_object_locations([ref], timeout_ms=OWNER_WITHIN).get(ref, {})
         except ray.exceptions.RayError:
@@ -305,18 +322,18 @@ class Guide:
         names = [self._names.get(node, "") for node in found.get("node_ids", ())]
         nodes = [name for name in names if name in self.placing.conditions.fixed.nodes]
         size = float(found.get("object_size") or 0)
+        at = nodes[0] if nodes else self.placing.caller
         if self._labels and size:
-            return self._labelled(ref, nodes[0] if nodes else self.placing.caller, size)
-        place = Input(nodes[0], size, stored=True) if nodes else Input(self.placing.caller, size)
-        return place, bool(size)
+            return self._labelled(ref, at, size)
+        return Input(at, size, stored=bool(nodes)), bool(size)
 
     def _labelled(self, ref: Any, at: str, size: float) -> tuple[Input, bool]:
         """Where an object is, with its label, and whether that could be seen; for those who met a label before."""
-        from tierflow.runtime.described import described
+        from tierflow.runtime.described import SOON, described
 
         here = Input(at, size, stored=at != self.placing.caller)
         try:
-            seen = described(ref, self._names, LABEL_WITHIN)
+            seen = described(ref, self._names, SOON)
         except FabricError:
             return here, False
         return (here if seen.stay is None else Input(seen.node, size, seen.stay, stored=True)), True
@@ -357,6 +374,12 @@ def _key(of: Any) -> bytes:
     """What an actor or the result of a call is known by."""
     key: bytes = of._actor_id.binary() if isinstance(of, ray.actor.ActorHandle) else of.binary()
     return key
+
+
+def _is_here(ref: Any) -> bool:
+    """Whether the value of a reference of this process has come to this node already."""
+    found = ray.experimental.get_object_locations([ref]).get(ref, {})
+    return ray.get_runtime_context().get_node_id() in found.get("node_ids", ())
 
 
 def _is_brief(choice: Choice, ready: Ready) -> bool:

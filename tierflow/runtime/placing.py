@@ -188,17 +188,9 @@ class Placing:
         return flight.choice.node if flight is not None and flight.ended is None else None
 
     def begin(
-        self,
-        key: bytes,
-        title: str,
-        call: Call,
-        choice: Choice,
-        weight: int,
-        began: float,
-        *,
-        tells: bool = True,
+        self, key: bytes, title: str, call: Call, choice: Choice, weight: int, began: float, *, tells: bool = True,
         stay: Stay | None = None,
-    ) -> Flight:
+    ) -> Flight:  # fmt: skip
         """Count a call that was submitted, for `weight` calls, as on its way; `key` is the id of its result.
 
         `tells` is false where its time says nothing of links and dispatch: an input of it is not made yet, say. The
@@ -261,6 +253,12 @@ class Placing:
             flight.fetched = ended - start
             if began >= flight.ended:  # otherwise the fetch may have begun before anybody looked
                 self._see(Transfer(place.at, self.caller, place.size, flight.fetched, ended), ended)
+
+    def crossed(self, node: str, size: float, seconds: float, ended: float) -> None:
+        """Take note that a value came here packed, as so many bytes in so many seconds."""
+        with self._lock:
+            if node in self._conditions.fixed.nodes:
+                self._see(Transfer(node, self.caller, size, seconds, ended), ended)
 
     def looked(self, key: bytes) -> None:
         """Take note that the caller had a result sent in another way than `fetched`: its time is not known."""

@@ -25,7 +25,7 @@ import ray
 
 from tierflow.errors import NotStandingIn
 from tierflow.runtime.arrow import carry_arrow
-from tierflow.runtime.taint import Free
+from tierflow.runtime.taint import free
 from tierflow.runtime.work import Work
 
 __all__ = ["LOST", "Standing", "got", "other_try", "stand"]
@@ -56,7 +56,7 @@ class StandIn:
 
     def node(self) -> Any:
         """Ray's id of the node."""
-        return Free(str(ray.get_runtime_context().get_node_id()))  # it says nothing of what was read here
+        return free(str(ray.get_runtime_context().get_node_id()))  # it says nothing of what was read here
 
     def take_over(self, pid: int) -> dict[str, Any] | None:
         """The actor is there (again), as this process: what the instance here holds, which answers no more."""
@@ -114,7 +114,7 @@ class Standing:
     def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], tries: int = TRIES) -> Any:
         second = self._stands_in
         if second:
-            ref = self._second.call.remote(Free(method), *args, **kwargs)  # a name, and not of data
+            ref = self._second.call.remote(free(method), *args, **kwargs)  # a name, and not of data
         else:
             ref = getattr(self._first, method).remote(*args, **kwargs)
 

@@ -18,7 +18,7 @@ from tierflow.topology import Stay, strictest
 if TYPE_CHECKING:
     from tierflow.exchange import Envelope, Source
 
-__all__ = ["Free", "Taint", "add", "in_worker", "now", "releasing", "word"]
+__all__ = ["Free", "Taint", "add", "free", "in_worker", "now", "releasing", "word"]
 
 PROGRAM = "program"
 MOST = 32
@@ -47,18 +47,23 @@ class Free:
     def __init__(self, value: Any) -> None:
         self.value = value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _same, (self.value,)
+
     def __len__(self) -> int:  # of a task with several results Ray asks how many there are
         return len(self.value)
 
     def __iter__(self) -> Iterator[Any]:
         return map(Free, self.value)
 
-    def __reduce__(self) -> tuple[Any, ...]:  # where nothing is watched, as no label was ever met
-        return _itself, (self.value,)
 
-
-def _itself(value: Any) -> Any:
+def _same(value: Any) -> Any:
     return value
+
+
+def free(value: Any) -> Any:
+    """A message of the fabric's own, which holds no data of whoever runs here."""
+    return value if now() is None else Free(value)
 
 
 word: ContextVar[str] = ContextVar("word", default="")
@@ -128,5 +133,7 @@ def _owner() -> str | None:
     actor: str | None = context.get_actor_id()
     if actor is not None:
         return actor
-    on_main = threading.current_thread() is threading.main_thread()
-    return str(context.get_task_id()) if on_main else None
+    # A generator's own thread has been told whose it is (`runtime.feeding`).
+    raylet: Any = ray._raylet
+    known = threading.current_thread() is threading.main_thread() or raylet.async_task_id.get() is not None
+    return str(context.get_task_id()) if known else None

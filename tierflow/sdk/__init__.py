@@ -8,6 +8,7 @@ from tierflow.sdk.fabric import describe, explain, get, init, nodes, placement, 
 from tierflow.sdk.inbox import Inbox
 from tierflow.sdk.multicast import multicast
 from tierflow.sdk.outbox import Outbox
+from tierflow.sdk.stream import Stream, stream
 from tierflow.sdk.task import Task, task
 from tierflow.sdk.versions import Followed, follow, publish
 
@@ -17,6 +18,7 @@ __all__ = [
     "Inbox",
     "Outbox",
     "Placement",
+    "Stream",
     "Task",
     "actor",
     "describe",
@@ -29,6 +31,7 @@ __all__ = [
     "placement",
     "publish",
     "put",
+    "stream",
     "task",
     "traffic",
     "wait",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 from tierflow.errors import OptionError
 from tierflow.runtime.work import Work
 from tierflow.sdk import fabric
-from tierflow.sdk.body import actor_body
+from tierflow.sdk.body import actor_body, is_async
 from tierflow.sdk.named import Named, is_named
 from tierflow.sdk.options import Options
 
@@ -89,7 +89,7 @@ class Actor(Named, Generic[P, T]):
         options, raw = self._options, self._named_raw()
         request, given = options.request(), options.for_ray()
         resident = given if options.resident else None
-        body = actor_body(raw, request.title, resident, options.policy.stay, options.releases)
+        body = actor_body(raw, request.title, resident, options.ahead, options.policy.stay, options.releases)
         frees = tuple(options.releases)
         return Work(body, self.raw, request, given, options.policy, stand_in=options.stand_in, releases=frees)
 
@@ -110,6 +110,12 @@ class Actor(Named, Generic[P, T]):
         if raw is None and origin is not None:
             raw = origin.raw
         assert raw is not None
+        if options.ahead is not None and is_async(raw):
+            raise OptionError(
+                raw.__name__,
+                "it has ahead, and methods that are async def: what it yields is made in its event loop, one by one",
+                "leave ahead out, or write its methods with def",
+            )
         self.raw, self._options, self._origin = raw, options, origin
         functools.update_wrapper(self, cast("Callable[..., Any]", raw), updated=())
 
@@ -133,6 +139,7 @@ def actor(
     margin: float | None = None,
     on_cut: OnCut | None = None,
     releases: Mapping[str, str] | None = None,
+    ahead: str | float | None = None,
     name: str | None = None,
     resident: bool = False,
     stand_in: bool = False,
@@ -155,6 +162,7 @@ def actor(kind: Any = None, /, **options: Any) -> Any:
             bounds). `releases` names methods whose results may leave all the same, each with a word for the audit log:
             ``releases={"summary": "aggregate"}``. `on_cut` ("fail", "queue" or "local") says what becomes of making one
             where all nodes that it may live on are cut off; see `task`.
+            `ahead` ("8 MB") bounds what its generators make before it is read, see `task`.
             What is not said here or with `.options()` is as `init` and the cluster file say. All others are Ray's, by
             Ray's names and with Ray's meaning: `name` (for `ray.get_actor`), `num_cpus`, `max_restarts`,
             `max_concurrency`, `lifetime`, `get_if_exists`...

@@ -35,6 +35,16 @@ __all__ = [
 T = TypeVar("T")
 
 
+class Reader(Protocol):
+    """What reads the values of a stream; `runtime.reading.Reader` is one."""
+
+    def next(self, timeout: float | None) -> Any:
+        """The next value, waited for so many seconds at the most; raises `StopIteration` at the end."""
+
+    def close(self) -> None:
+        """Read no more, and stop what makes the values."""
+
+
 class Fabric(Protocol):
     """What the SDK asks of a fabric; `runtime.calls.RayFabric` is one, `testing.fabric` opens the other."""
 
@@ -49,6 +59,9 @@ class Fabric(Protocol):
 
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """The references that are ready, and the others."""
+
+    def stream(self, items: Any, ahead: float) -> Reader:
+        """What reads the values of a generator's references, up to `ahead` bytes before they are asked for."""
 
     def put(self, value: Any, stay: Stay | None = None) -> Any:
         """A reference to a value, which may not leave its device or site."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from tierflow.errors import OptionError
+from tierflow.errors import OptionError, UnitError
 from tierflow.planning import POLICY_OPTIONS, Policy, Request
+from tierflow.units import size
 
-__all__ = ["ACTOR_OPTIONS", "TASK_OPTIONS", "Kind", "Options"]
+__all__ = ["ACTOR_OPTIONS", "TASK_OPTIONS", "Kind", "Options", "ahead_of"]
 
 Kind = Literal["task", "actor"]
 
@@ -63,8 +64,24 @@ ACTOR_OPTIONS = _SHARED | frozenset(
 """Ray's options of an actor by name."""
 _PLACE = ("tier", "site", "node")
 _OF_ACTORS = frozenset({"resident", "stand_in"})
-_OURS = frozenset({*_PLACE, *POLICY_OPTIONS, *_OF_ACTORS, "releases"})
+_OURS = frozenset({*_PLACE, *POLICY_OPTIONS, *_OF_ACTORS, "ahead", "releases"})
 _OF_RESIDENTS = {"lifetime": "detached", "max_restarts": -1, "get_if_exists": True}
+_RAYS_AHEAD = ("_generator_backpressure_num_objects", "_actor_generator_backpressure_num_objects")
+
+
+def ahead_of(subject: str, value: str | float) -> float:
+    """The bytes that a stream may be ahead by.
+
+    Raises:
+        OptionError: it is no size.
+    """
+    try:
+        found = float(size(value)) if isinstance(value, str) else value
+        if not isinstance(found, bool) and found >= 0:
+            return found
+    except (TypeError, UnitError):
+        pass
+    raise OptionError(subject, f"ahead={value!r} is no size", "write it like '8 MB'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,7 @@ class Options:
     key is empty) or those of an actor's methods (by name) lose their label. A `resident` actor outlives its program and
     comes back on its node, also while the head is away. With `stand_in` a second process answers for it when it has
     crashed.
+    `ahead` (bytes) is what its generators make before it is read.
     """
 
     kind: Kind
@@ -87,6 +105,7 @@ class Options:
     resident: bool = False
     stand_in: bool = False
     releases: Mapping[str, str] = field(default_factory=dict)
+    ahead: float | None = None
 
     def with_(self, given: Mapping[str, Any]) -> Options:
         """These options with the given ones over them; what is not given stays, None takes back.
@@ -111,10 +130,12 @@ class Options:
             resident=bool(given.get("resident", self.resident)),
             stand_in=bool(given.get("stand_in", self.stand_in)),
             releases=self._releases(given["releases"]) if "releases" in given else self.releases,
+            ahead=self._ahead(given["ahead"]) if "ahead" in given else self.ahead,
         )
         options._check_place()
         options._check_policy()
         options._check_resident()
+        options._check_ahead()
         return options
 
     def request(self) -> Request:
@@ -139,6 +160,11 @@ class Options:
         taken = {"label_selector", "fallback_strategy"} | ({"name"} if self.kind == "task" else set())
         given = {name: value for name, value in self.ray.items() if name not in taken and value is not None}
         return {**_OF_RESIDENTS, **given} if self.resident else given
+
+    @property
+    def rays_ahead(self) -> str:
+        """The option by which Ray bounds what a generator is ahead by, in objects; "" where there is none."""
+        return next((name for name in _RAYS_AHEAD if self.ray.get(name) is not None), "")
 
     def _unknown(self, name: str, known: frozenset[str]) -> OptionError:
         ours = _OURS if self.kind == "actor" else _OURS - _OF_ACTORS
@@ -177,6 +203,9 @@ class Options:
             raise OptionError(self.subject, f"releases={value!r} is no word for what is released", mend)
         return {str(name): str(word) for name, word in found.items()}
 
+    def _ahead(self, value: Any) -> float | None:
+        return None if value is None else ahead_of(self.subject, value)
+
     def _name(self, option: str, value: object) -> str | None:
         if value is None or (isinstance(value, str) and value):
             return value
@@ -206,6 +235,10 @@ class Options:
     def _check_place(self) -> None:
         if (self.tiers or self.site or self.node) and (other := self._strategy()):
             raise OptionError(self.subject, f"it has both a place and {other}", "say where it runs in one way only")
+
+    def _check_ahead(self) -> None:
+        if self.ahead is not None and (other := self.rays_ahead):
+            raise OptionError(self.subject, f"it has both ahead and {other}", "leave one of the two out")
 
     def _check_resident(self) -> None:
         if self.resident and self.stand_in:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import aclosing, closing
 from typing import Any
 
 from tierflow.runtime import taint
@@ -46,15 +47,17 @@ def _wrapped(
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             before()
-            async for item in function(*args, **kwargs):
-                yield each(item)
+            async with aclosing(function(*args, **kwargs)) as items:
+                async for item in items:
+                    yield each(item)
 
     elif inspect.isgeneratorfunction(function):
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             before()
-            for item in function(*args, **kwargs):
-                yield each(item)
+            with closing(function(*args, **kwargs)) as items:
+                for item in items:
+                    yield each(item)
 
     elif inspect.iscoroutinefunction(function):
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 from tierflow.errors import OptionError
 from tierflow.runtime.work import Work
 from tierflow.sdk import fabric
-from tierflow.sdk.body import BODY, OBSERVED, name_of, observed_body, task_body
+from tierflow.sdk.body import BODY, OBSERVED, is_stream, name_of, observed_body, task_body
 from tierflow.sdk.named import Named
 from tierflow.sdk.options import Options
 from tierflow.sdk.variants import Variants, check_variant
@@ -105,7 +105,7 @@ class Task(Named, Generic[P, R]):
         Raises:
             OptionError: an option that does not exist, or a value it can't have.
         """
-        if fixed := options.keys() & {"max_calls", "releases"}:
+        if fixed := options.keys() & {"max_calls", "ahead", "releases"}:
             raise OptionError(self.__qualname__, f"{min(fixed)} is fixed with the task", "give it to the decorator")
         if not all(isinstance(value, (str, int, float, tuple, type(None))) for value in options.values()):
             return self._with(options)
@@ -149,7 +149,7 @@ class Task(Named, Generic[P, R]):
         return f"<task {self._options.request().title} of {self.__module__}>"
 
     def _made(self, stay: Stay | None = None) -> Callable[..., Any]:
-        return task_body(self.raw, stay, self._options.releases.get("", ""))
+        return task_body(self.raw, self._options.ahead, stay, self._options.releases.get("", ""))
 
     # A body pickles by the name of its attribute: each label has its own.
     _body = functools.cached_property(_made)
@@ -163,6 +163,8 @@ class Task(Named, Generic[P, R]):
     def _work(self) -> Work:
         options = self._options
         given, rivals = options.for_ray(), self._variants.works(self._later, options.policy.stay)
+        if options.ahead is not None and given.get("num_returns") in (None, "streaming"):
+            given["_generator_backpressure_num_objects"] = 1  # Ray asks for an item when the one before was read
         first, stay = self._origin or self, options.policy.stay
         body = getattr(first, name_of(BODY, stay))
         observed = getattr(first, name_of(OBSERVED, stay)) if given.get("num_returns") in (None, 1) else None
@@ -223,6 +225,7 @@ def task(
     margin: float | None = None,
     on_cut: OnCut | None = None,
     releases: str | None = None,
+    ahead: str | float | None = None,
     name: str | None = None,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
@@ -247,6 +250,9 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             "queue" (the call waits for one of them, `deadline` at the most), "local" (it runs on any node in reach).
             `releases` ("aggregate", say: a word for the audit log) lets results leave although what it reads may not;
             without it they inherit the strictest label of that.
+            `ahead` ("8 MB") bounds in bytes what a generator yields before it is read: beyond that it waits. One item
+            that is larger waits alone. The generator then runs in a thread of its own, and is to fetch what it needs by
+            `tierflow.get`, which lends its CPU to what it waits for. Without `ahead` it makes all that it can at once.
             What is not said here or with `.options()` is as `init` and the cluster file say; but a `stay` of theirs
             only keeps inputs where they are: it labels no result. `name` is shown in the
             dashboard after the tier. All others are Ray's, by Ray's names and with Ray's meaning: `num_cpus` (1),
@@ -264,4 +270,6 @@ def _task(options: dict[str, Any], function: Callable[P, R]) -> Task[P, R]:
     if not inspect.isfunction(function):
         other = "use tierflow.actor for a class" if isinstance(function, type) else "decorate a function made with def"
         raise OptionError(getattr(function, "__name__", repr(function)), "a task is a function", other)
+    if options.get("ahead") is not None and not is_stream(function):
+        raise OptionError(function.__name__, "it has ahead, and is no generator", "leave ahead out, or let it yield")
     return Task(cast("Callable[P, R]", function), Options("task", function.__name__).with_(options))

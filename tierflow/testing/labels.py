@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ray.exceptions import RayTaskError
+
 from tierflow.errors import StayRefused
 from tierflow.exchange import Envelope, looks
 from tierflow.testing.actors import ActorState
@@ -14,7 +16,7 @@ from tierflow.testing.frames import Frame
 from tierflow.testing.references import Value, loads
 from tierflow.topology import Stay, Topology, strictest
 
-__all__ = ["LocalCall", "described", "refusal"]
+__all__ = ["LocalCall", "described", "opened", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,16 @@ def described(value: Value, topology: Topology) -> Envelope:
     """What is known of a value."""
     seen = Envelope(*looks(loads(value.data, value.held)), size=len(value.data), function=value.title)
     return replace(seen, node=value.origin, site=topology.node(value.origin).site, stay=value.stay)
+
+
+def opened(value: Value, here: Frame, topology: Topology) -> Any:
+    """A new copy of a value for who runs here; raises its error, or that he may not read it."""
+    if isinstance(value.error, RayTaskError):
+        raise value.error.as_instanceof_cause()  # type: ignore[no-untyped-call]
+    if error := value.error or refusal(value, here.node, topology):
+        raise error
+    here.stay = strictest((here.stay, value.stay))
+    return loads(value.data, value.held)
 
 
 def refusal(value: Value, node: str, topology: Topology) -> StayRefused | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import traceback
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from ray.exceptions import GetTimeoutError, RayTaskError
@@ -25,10 +25,10 @@ from tierflow.testing.actors import ActorState, LocalHandle, bound
 from tierflow.testing.clock import MockClock
 from tierflow.testing.cores import Cores
 from tierflow.testing.frames import Frame, frame, inside
-from tierflow.testing.labels import LocalCall, described, refusal
+from tierflow.testing.labels import LocalCall, described, opened, refusal
 from tierflow.testing.network import Network
 from tierflow.testing.placed import Outcome, Placed, Placer
-from tierflow.testing.references import Reference, References, Value, dumps, loads
+from tierflow.testing.references import LocalReader, Reference, References, Value, dumps, loads
 from tierflow.topology import NODE, SITE, TIER, ClusterSpec, Member, Stay, Topology, strictest
 
 __all__ = ["LocalFabric"]
@@ -191,14 +191,7 @@ class LocalFabric:
             here.clock.advance(timeout)
             raise GetTimeoutError(f"Get timed out: {refs} is there at {arrival:.6f} s")
         here.clock.reach(self._bring(value, here.node, here.clock.now))
-        if value.error is not None:
-            if isinstance(value.error, RayTaskError):
-                raise value.error.as_instanceof_cause()  # type: ignore[no-untyped-call]
-            raise value.error
-        if refused := refusal(value, here.node, self.topology):
-            raise refused
-        here.stay = strictest((here.stay, value.stay))
-        return loads(value.data, value.held)
+        return opened(value, here, self.topology)
 
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """The first `num_returns` references to be here, and the others; time passes until then."""
@@ -210,6 +203,10 @@ class LocalFabric:
         here.clock.reach(moment if timeout is None else min(moment, here.clock.now + timeout))
         ready = [ref for ref in refs if arrivals[ref] <= here.clock.now][:num_returns]
         return ready, [ref for ref in refs if ref not in ready]
+
+    def stream(self, items: Any, ahead: float) -> LocalReader:
+        """What reads a generator of references; each item is made when it is asked for, so nothing is ahead."""
+        return LocalReader(items, self.get)
 
     def put(self, value: Any, stay: Stay | None = None) -> Any:
         """A reference to a copy of the value, kept where the caller runs."""
@@ -225,10 +222,9 @@ class LocalFabric:
 
     def named(self, name: str) -> LocalHandle:
         """The actor of this name. Raises `ValueError` where there is none, as Ray does."""
-        handle = self._named.get(name)
-        if handle is None:
+        if name not in self._named:
             raise ValueError(f"Failed to look up actor with name '{name}'.")
-        return handle
+        return self._named[name]
 
     def close(self) -> None:
         """End every actor and forget every value."""
@@ -353,18 +349,23 @@ class LocalFabric:
             return self._keep(self._failure(call, there, error))
         return self._keep(Value(data, call.node, there.clock.now, call.title, held, stay=call.label(there)))
 
-    def _stream(self, call: LocalCall, there: Frame, items: Iterator[Any]) -> Iterator[Reference]:
-        while True:
-            try:
-                item = inside(there, lambda: next(items))
-            except StopIteration:
-                return
-            except Exception as error:
-                yield self._keep(self._failure(call, there, error))
-                return
-            there.clock.advance(self._duration(call))
-            call.end(there.clock.now)
-            yield self._result(call, there, item)
+    def _stream(
+        self, call: LocalCall, there: Frame, items: Generator[Any, None, None]
+    ) -> Generator[Reference, None, None]:
+        try:
+            while True:
+                try:
+                    item = inside(there, lambda: next(items))
+                except StopIteration:
+                    return
+                except Exception as error:
+                    yield self._keep(self._failure(call, there, error))
+                    return
+                there.clock.advance(self._duration(call))
+                call.end(there.clock.now)
+                yield self._result(call, there, item)
+        finally:
+            inside(there, items.close)
 
     def _failure(self, call: LocalCall, there: Frame, error: Exception) -> Value:
         text = "".join(traceback.format_exception(error))
@@ -382,10 +383,9 @@ class LocalFabric:
         return reference
 
     def _value(self, ref: Any) -> Value:
-        value = self._values.get(ref)
-        if value is None:
+        if ref not in self._values:
             raise FabricError(f"{ref} is not of this fabric", "it was made outside, or in a fabric that is closed")
-        return value
+        return self._values[ref]
 
     def _arrival(self, value: Value, node: str, now: float) -> float:
         known = value.ready if node == value.origin else value.copies.get(node)

@@ -14,10 +14,11 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 from ray.cloudpickle import CloudPickler
+from ray.exceptions import GetTimeoutError
 
 from tierflow.topology import Stay
 
-__all__ = ["Reference", "References", "Value", "dumps", "loads"]
+__all__ = ["LocalReader", "Reference", "References", "Value", "dumps", "loads"]
 
 
 _keys = itertools.count()
@@ -59,7 +60,7 @@ class Reference(ray.ObjectRef):  # type: ignore[type-arg]  # generic only for ty
 class References:
     """References that come one by one, as Ray's generator of references: each item is made when it is asked for."""
 
-    def __init__(self, items: Iterator[Reference]) -> None:
+    def __init__(self, items: Generator[Reference, None, None]) -> None:
         self._items = items
 
     def __iter__(self) -> Iterator[Reference]:
@@ -68,6 +69,10 @@ class References:
     def __next__(self) -> Reference:
         return next(self._items)
 
+    def close(self) -> None:
+        """End the generator that makes the items."""
+        self._items.close()
+
     def __aiter__(self) -> AsyncIterator[Reference]:
         return self
 
@@ -75,6 +80,29 @@ class References:
         for reference in self._items:
             return reference
         raise StopAsyncIteration
+
+
+class LocalReader:
+    """Reads the values of such references one by one; `get` gives one."""
+
+    def __init__(self, items: Any, get: Callable[..., Any]) -> None:
+        if not isinstance(items, References):
+            raise TypeError(f"stream() takes what .remote() of a generator gives, not {type(items).__name__}")
+        self._items, self._get = items, get
+        self._late: Reference | None = None
+
+    def next(self, timeout: float | None) -> Any:
+        """The next value; raises `StopIteration` at the end."""
+        ref, self._late = self._late or next(self._items), None
+        try:
+            return self._get(ref, timeout=timeout)
+        except GetTimeoutError:
+            self._late = ref
+            raise
+
+    def close(self) -> None:
+        """Stop the generator."""
+        self._items.close()
 
 
 @dataclass(slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +13,9 @@ from tierflow.cost import Codec
 from tierflow.errors import PayloadError
 from tierflow.exchange import tables
 from tierflow.exchange.codecs.packed import Codec as Packer
-from tierflow.exchange.payload import Payload
+from tierflow.exchange.payload import Payload, encode
 
-__all__ = ["RATES", "ratios", "sample"]
+__all__ = ["RATES", "Leaf", "ratios", "sample"]
 
 BLOCKS, BLOCK = 8, 1 << 14
 """A sample is so many stretches of so many bytes, evenly spread."""
@@ -38,14 +39,39 @@ RATES = {
 """Bytes per second of each on a node of speed 1: measured on tables of sensor data, weights and activations."""
 
 
-def sample(payload: Payload, blocks: int = BLOCKS) -> Payload:
-    """A payload of the same kind and type with a small part of the rows or elements, from all over it."""
-    if payload.size <= 2 * blocks * BLOCK:
-        return payload
-    if payload.kind in ("tensor", "array"):
-        return _of_tensor(payload, blocks)
-    value = tables.read(payload.data, single=payload.kind == "batch", whole=False)
-    rows = max(value.num_rows * BLOCK // payload.size, 1)
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A table, batch, tensor or array that is not encoded yet, and the bytes that it takes once it is."""
+
+    value: Any
+    size: int
+
+    @classmethod
+    def of(cls, value: Any) -> Leaf:
+        """The leaf of one of these."""
+        arrow = isinstance(value, (pa.Table, pa.RecordBatch))
+        return cls(value, tables.size(value) if arrow else int(value.nbytes))
+
+
+def sample(whole: Payload | Leaf, blocks: int = BLOCKS) -> Payload:
+    """A payload of the same kind and type with a small part of the rows or elements, from all over it.
+
+    Of a table no more than those rows is copied.
+    """
+    small = whole.size <= 2 * blocks * BLOCK
+    if isinstance(whole, Leaf):
+        if not small and isinstance(whole.value, (pa.Table, pa.RecordBatch)):
+            return _of_rows(whole.value, whole.size, blocks)
+        whole = encode(whole.value)
+    if small:
+        return whole
+    if whole.kind in ("tensor", "array"):
+        return _of_tensor(whole, blocks)
+    return _of_rows(tables.read(whole.data, single=whole.kind == "batch", whole=False), whole.size, blocks)
+
+
+def _of_rows(value: pa.Table | pa.RecordBatch, size: int, blocks: int) -> Payload:
+    rows = max(value.num_rows * BLOCK // size, 1)
     starts = np.linspace(0, max(value.num_rows - rows, 0), blocks).astype(int)
     table = pa.concat_tables([pa.table(value.slice(int(start), rows)) for start in dict.fromkeys(starts.tolist())])
     return Payload("table", "arrow", table.shape, tables.write(table))
@@ -60,7 +86,7 @@ def _of_tensor(payload: Payload, blocks: int) -> Payload:
     return Payload(payload.kind, payload.dtype, (len(taken) // width,), pa.py_buffer(taken))
 
 
-def ratios(payloads: Sequence[Payload], codecs: Iterable[Packer], whole: float = 0.0) -> tuple[Codec, ...]:
+def ratios(payloads: Sequence[Payload | Leaf], codecs: Iterable[Packer], whole: float = 0.0) -> tuple[Codec, ...]:
     """What these codecs make of payloads, each tried on a sample: those that save anything worth having.
 
     A codec that another beats in ratio and both rates, at no more loss, is left out. Ratios are rounded, so that like

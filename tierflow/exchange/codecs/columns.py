@@ -44,6 +44,9 @@ class Columns:
             columns += _turned(array, way)
         names = [str(number) for number in range(len(columns))]
         turned = tables.write(pa.RecordBatch.from_arrays(columns, names=names))
+        if turned.size > _most(payload.size) or not columns:
+            why = f"columns make {turned.size} bytes of the {payload.size} of a table of shape {payload.shape}"
+            raise PayloadError(why, "pack it with zstd-3")
         notes = {
             "ways": "".join(ways), "schema": batch.schema.serialize().to_pybytes(), "rows": batch.num_rows,
             "turned": turned.size,
@@ -54,7 +57,7 @@ class Columns:
         """See `Codec`."""
         (data,) = packed.parts
         size = packed.notes["turned"]
-        if not isinstance(size, int) or not 0 <= size <= 4 * packed.size + (1 << 16):
+        if not isinstance(size, int) or not 0 <= size <= _most(packed.size):
             raise damaged(f"it says that its columns take {size!r} bytes for {packed.size}")
         turned = tables.read(unsqueeze(data, "zstd", size), single=True, whole=True)
         schema = pa.ipc.read_schema(pa.py_buffer(packed.notes["schema"]))
@@ -67,6 +70,11 @@ class Columns:
             raise damaged("it holds more columns than its schema")
         batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
         return tables.write(batch)
+
+
+def _most(size: int) -> int:
+    """Bytes that the turned columns of so many bytes may take: many columns of few rows take more than they were."""
+    return 4 * size + (1 << 16)
 
 
 def _one_batch(payload: Payload) -> pa.RecordBatch:

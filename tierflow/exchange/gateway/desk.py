@@ -16,6 +16,7 @@ import pyarrow as pa
 from tierflow.errors import ClientRefused
 from tierflow.exchange.gateway.parts import Part, Parts
 from tierflow.exchange.gateway.quota import Client, Quota
+from tierflow.exchange.gateway.trouble import Trouble
 from tierflow.exchange.gateway.wire import ARROW, JSON, of_json, of_stream
 from tierflow.exchange.stored import freeze
 
@@ -86,6 +87,9 @@ class Desk:
         boxes: the outboxes that clients may put into.
         versions: what clients may receive.
         parts: where uploads are kept while they are under way.
+
+    Attributes:
+        trouble: where errors are noted that are no client's doing.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class Desk:
     ) -> None:
         self._clients, self._keep, self._boxes = clients, keep, frozenset(boxes)
         self._versions, self._parts, self._now = versions, parts, now
+        self.trouble = Trouble(now)
         self._quotas: dict[Client, Quota] = {}
         self._guard = threading.Lock()
         self._opening = threading.Lock()
@@ -140,13 +145,15 @@ class Desk:
         part.forget()
         return receipt
 
+    def arrived(self, client: Client, size: int) -> None:
+        """Count bytes that came for `put`, be they of a record or not. Raises `ClientRefused`."""
+        self._count(client, lambda quota, now: quota.bytes(size, now))
+
     def put(self, client: Client, box: str, key: str, pieces: Sequence[bytes | memoryview], priority: int) -> Receipt:
         """Keep a record that is here as the pieces of an Arrow stream. Raises `ClientRefused` and our own."""
-        size = sum(map(len, pieces))
         self._may_put(box, key)
         self._count(client, lambda quota, now: quota.record(now))
-        self._must_fit(client, size)
-        self._count(client, lambda quota, now: quota.bytes(size, now))
+        self._must_fit(client, sum(map(len, pieces)))
         with self._opening:
             table = of_stream(memoryview(b"".join(pieces)), client.limits.size)
             return self._put(client, box, key, table, priority)

@@ -7,7 +7,6 @@ what a header says, before any code of ours could look. Here a message has a bou
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from typing import Any
 import grpc
 import pyarrow as pa
 
-from tierflow.errors import ClientRefused, TierflowError
+from tierflow.errors import ClientRefused
 from tierflow.exchange.gateway import wire
 from tierflow.exchange.gateway.answers import answer
 from tierflow.exchange.gateway.desk import Desk, Receipt
@@ -27,8 +26,6 @@ from tierflow.exchange.gateway.protobuf import Data, data_of, flight_data, put_r
 from tierflow.exchange.gateway.quota import Client
 
 __all__ = ["serve"]
-
-log = logging.getLogger("tierflow.gateway")
 
 _SERVICE = "arrow.flight.protocol.FlightService"
 PATIENCE = 10.0
@@ -43,9 +40,24 @@ _SCHEMA, _BATCH = 1, 3
 
 
 def serve(
-    desk: Desk, address: str, port: int, most: int, tls: tuple[bytes, bytes] | None = None, patience: float = PATIENCE
+    desk: Desk,
+    address: str,
+    port: int,
+    most: int,
+    connections: int,
+    tls: tuple[bytes, bytes] | None = None,
+    patience: float = PATIENCE,
 ) -> tuple[grpc.Server, int]:
-    """Start answering; the server and its port. `most`: bytes of any record at the most; `tls`: key and certificate.
+    """Start answering; the server and its port.
+
+    Args:
+        desk: the rules.
+        address: where to listen.
+        port: likewise; 0 takes any.
+        most: bytes of any record at the most.
+        connections: how many there may be at once.
+        tls: key and certificate.
+        patience: seconds that a handshake and a message may take.
 
     Raises:
         RuntimeError: the port is taken.
@@ -56,6 +68,7 @@ def serve(
             ("grpc.max_receive_message_length", most + SPARE),
             ("grpc.max_metadata_size", 8192),
             ("grpc.max_concurrent_streams", AT_ONCE),
+            ("grpc.max_allowed_incoming_connections", connections),
             ("grpc.server_handshake_timeout_ms", int(patience * 1000)),
             ("grpc.max_connection_idle_ms", 60_000),
             ("grpc.so_reuseport", 0),
@@ -65,7 +78,7 @@ def serve(
     calls = _Calls(desk, patience)
     methods = {
         "DoPut": grpc.stream_stream_rpc_method_handler(calls.put),
-        "DoGet": grpc.unary_stream_rpc_method_handler(calls.get),
+        "DoGet": grpc.stream_stream_rpc_method_handler(calls.get),  # its one message is read once we know who sends it
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, methods),))
     place = f"{address}:{port}"
@@ -88,9 +101,9 @@ class _Calls:
         """Keep each batch of a stream as a record, acknowledging each: the first by its key, others as KEY.1, KEY.2."""
         return self._answered(context, lambda client: self._put(client, requests, context))
 
-    def get(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+    def get(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """The newest version of the name in the ticket, as the rows of a column `part`; NAME@OFFSET goes on there."""
-        return self._answered(context, lambda _: self._get(request))
+        return self._answered(context, lambda _: self._get(requests, context))
 
     def _answered(self, context: grpc.ServicerContext, call: Callable[[Client], Iterator[bytes]]) -> Iterator[bytes]:
         try:
@@ -102,7 +115,7 @@ class _Calls:
         except Exception as error:
             refusal = answer(error)
             if refusal.status >= 500:
-                log.error("a call failed: %s", error, exc_info=not isinstance(error, TierflowError))
+                self._desk.trouble.note(error)
             if refusal.after:
                 context.set_trailing_metadata((("retry-after", str(max(round(refusal.after), 1))),))
             context.abort(getattr(grpc.StatusCode, refusal.code), refusal.sentence)
@@ -124,18 +137,28 @@ class _Calls:
     def _put(self, client: Client, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         stream = _Stream(client.limits.size)
         timed = _timed(requests, context, self._patience)
-        first = _parsed(next(timed, b""))
+        first = self._counted(client, next(timed, b""))
         box, key, number = _descriptor(first)
-        stream.take(first)
+        if first.header:
+            stream.take(first)
         for message in timed:
-            record = stream.take(_parsed(message))
+            record = stream.take(self._counted(client, message))
             if record:
                 name = f"{key}.{number}" if number else key
                 receipt = self._desk.put(client, box, name, record, 0)
                 yield put_result(_said(number, receipt))
                 number += 1
 
-    def _get(self, request: bytes) -> Iterator[bytes]:
+    def _counted(self, client: Client, message: bytes) -> Data:
+        """A message, once its bytes are counted, whatever is in it. Raises `ClientRefused`."""
+        self._desk.arrived(client, len(message))
+        try:
+            return data_of(message)
+        except Malformed as error:
+            raise ClientRefused("malformed", f"a message is no FlightData: {error}", "use pyarrow.flight") from error
+
+    def _get(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        request = next(_timed(requests, context, self._patience), b"")
         try:
             name, _, offset = ticket_of(request).decode().partition("@")
             begin = int(offset or 0)
@@ -158,21 +181,21 @@ class _Stream:
     def __init__(self, most: int) -> None:
         self._most = most
         self._head: list[bytes | memoryview] = []
+        self._size = 0
 
     def take(self, data: Data) -> list[bytes | memoryview]:
         """The pieces of the stream that a message completes, if it is a batch. Raises `ClientRefused`."""
-        if not data.header:
-            return []
         try:
             kind = Table.root(data.header).integer(1, 1)
         except Malformed as error:
             raise ClientRefused("malformed", f"a message is no Arrow message: {error}", "use pyarrow.flight") from error
         message = wire.framed(data.header, data.body)
-        if kind == _BATCH:
+        if kind == _BATCH and self._head:
             return [*self._head, *message]
         begins = not self._head
         self._head += message
-        if (kind == _SCHEMA) != begins or sum(map(len, self._head)) > self._most:
+        self._size += sum(map(len, message))
+        if (kind == _SCHEMA) != begins or self._size > self._most:
             raise ClientRefused("malformed", "a stream has one schema, and dictionaries of a bounded size", "send less")
         return []
 
@@ -200,13 +223,6 @@ def _within(seconds: float, context: grpc.ServicerContext) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _parsed(message: bytes) -> Data:
-    try:
-        return data_of(message)
-    except Malformed as error:
-        raise ClientRefused("malformed", f"a message is no FlightData: {error}", "use pyarrow.flight") from error
 
 
 def _descriptor(first: Data) -> tuple[str, str, int]:

@@ -7,7 +7,6 @@ on there, `Upload-Complete: ?1` ends it. The record's address is the upload's, s
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -26,8 +25,6 @@ from tierflow.exchange.gateway.wire import ARROW, JSON
 
 __all__ = ["app"]
 
-log = logging.getLogger("tierflow.gateway")
-
 PATIENCE, SLOWEST = 10.0, 100.0
 """A body may take so many seconds, and the time that its bytes take at so many bytes per second."""
 _GO_ON = "go on from the offset that is here"
@@ -38,9 +35,9 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 def app(desk: Desk, patience: float = PATIENCE) -> FastAPI:
     """The application: what it answers is what `desk` says."""
     made, site = FastAPI(openapi_url=None), _Site(desk, patience)
-    made.add_exception_handler(TierflowError, _refuse)
+    made.add_exception_handler(TierflowError, site.refuse)
     made.add_exception_handler(HTTPException, _no_such)
-    made.add_exception_handler(Exception, _refuse)
+    made.add_exception_handler(Exception, site.refuse)
     made.put(_RECORD)(site.put)
     made.patch(_RECORD)(site.patch)
     made.head(_RECORD)(site.head)
@@ -99,6 +96,20 @@ class _Site:
         if request.method == "HEAD":
             return Response(status_code=status, headers=headers)
         return StreamingResponse(found.bytes(first, end), status, headers)
+
+    async def refuse(self, _: Request, error: Exception) -> Response:
+        """An error, as the client sees it."""
+        said = answer(error)
+        if said.status >= 500:
+            self._desk.trouble.note(error)
+        headers: dict[str, str] = {}
+        if said.after:
+            headers["retry-after"] = str(max(round(said.after), 1))
+        if said.status == HTTPStatus.UNAUTHORIZED:
+            headers["www-authenticate"] = "Bearer"
+        if isinstance(error, ClientRefused) and error.offset is not None:
+            headers |= _progress(error.offset)
+        return JSONResponse(_body(said.sentence), said.status, headers)
 
     async def _client(self, request: Request) -> Client:
         return await asyncio.to_thread(self._desk.admit, request.headers.get("authorization", ""))
@@ -178,20 +189,6 @@ def _asked(request: Request, size: int, tag: str) -> tuple[int, int] | None:
     if start >= end:
         raise ClientRefused("range", f"there are {size} bytes", "ask for some of them")
     return start, end
-
-
-async def _refuse(_: Request, error: Exception) -> Response:
-    said = answer(error)
-    if said.status >= 500:
-        log.error("a request failed: %s", error, exc_info=None if isinstance(error, TierflowError) else error)
-    headers: dict[str, str] = {}
-    if said.after:
-        headers["retry-after"] = str(max(round(said.after), 1))
-    if said.status == HTTPStatus.UNAUTHORIZED:
-        headers["www-authenticate"] = "Bearer"
-    if isinstance(error, ClientRefused) and error.offset is not None:
-        headers |= _progress(error.offset)
-    return JSONResponse(_body(said.sentence), said.status, headers)
 
 
 async def _no_such(_: Request, error: Exception) -> Response:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -30,6 +31,11 @@ PARTS = 65_536
 """Messages of a stream, rows of a batch, and nodes or buffers of a batch at the most."""
 JSON_MOST = 1 << 20
 """Bytes of JSON at the most: as Python's objects they take some thirty times that."""
+FIELDS, VALUES = 4096, 1 << 20
+"""Fields of a table in JSON at the most, and values of them all, nested ones and nulls counted: that many values do not
+fit into so much JSON, unless it leaves fields out."""
+_NAMED = 3
+"""Keys that a refusal names."""
 _SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
 _EXTENSION = b"ARROW:extension:name"
 _AGAIN = "send an Arrow IPC stream as pyarrow writes it"
@@ -61,10 +67,10 @@ def of_stream(data: memoryview, most: int) -> pa.Table:
 
 
 def of_json(data: bytes, most: int) -> pa.Table:
-    """The table of a JSON list of rows (mappings of one shape).
+    """The table of a JSON list of rows: mappings with the same keys, in any order.
 
     Raises:
-        ClientRefused: it is none, or is larger than `JSON_MOST`.
+        ClientRefused: it is none, is larger than `JSON_MOST`, or its table would be larger than `FIELDS` and `VALUES`.
     """
     if len(data) > JSON_MOST:
         raise ClientRefused("large", f"rows of JSON may take {JSON_MOST} bytes", "send more than that as Arrow")
@@ -72,6 +78,8 @@ def of_json(data: bytes, most: int) -> pa.Table:
         rows: Any = json.loads(data)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ValueError("it is not a list of rows")
+        _must_be_alike(rows)
+        _must_not_swell(rows)
         return _within(pa.Table.from_pylist(rows), most)
     except (ValueError, TypeError, OverflowError, RecursionError, pa.ArrowException) as error:
         mend = "send a list of rows whose values are of one type in each column"
@@ -165,6 +173,41 @@ def _within(table: pa.Table, most: int) -> pa.Table:
     raise ClientRefused("large", f"the table takes {size} bytes, and {most} are allowed", "send it in parts")
 
 
+def _must_be_alike(rows: Sequence[Mapping[str, Any]]) -> None:
+    """What a row has and the first has not, pyarrow would leave out without a word."""
+    for number, row in enumerate(rows, 1):
+        if row.keys() != rows[0].keys():
+            other = [f"no {_short(key)}" for key in rows[0] if key not in row]
+            other += [f"{_short(key)} too" for key in row if key not in rows[0]]
+            said = ", ".join(other[:_NAMED]) + (" and more" if len(other) > _NAMED else "")
+            raise ClientRefused(
+                "malformed", f"row {number} has other keys than row 1: {said}",
+                "give all rows the same keys, with null where there is nothing",
+            )  # fmt: skip
+
+
+def _must_not_swell(rows: Sequence[Mapping[str, Any]]) -> None:
+    """In a table each row, and each item of a list, has every field that one of them has: count that beforehand."""
+    waiting: list[tuple[int, Sequence[Any]]] = [(len(rows), rows)]
+    fields, values = -1, -len(rows)
+    while waiting:
+        length, known = waiting.pop()
+        fields, values = fields + 1, values + length
+        if fields > FIELDS or values > VALUES:
+            most = f"{FIELDS} fields and {VALUES} values, nested ones and those that are missing counted"
+            raise ClientRefused("large", f"rows of JSON may have {most}", "send them in parts, or as Arrow")
+        inner, items = defaultdict[str, list[Any]](list), list[Any]()
+        for value in known:
+            if isinstance(value, dict):
+                for key, part in value.items():
+                    inner[key].append(part)
+            elif isinstance(value, list):
+                items += value
+        waiting += [(length, parts) for parts in inner.values()]
+        if items:
+            waiting.append((len(items), items))
+
+
 def _must_be_plain(schema: pa.Schema) -> None:
     """Extension types are refused: reading one may run code that a library of the receiver brought."""
     fields = list(schema)
@@ -184,6 +227,10 @@ def _pair(data: memoryview, at: int) -> tuple[int, int]:
         raise Malformed("it ends within a message")
     first, second = struct.unpack_from("<II", data, at)
     return first, second
+
+
+def _short(key: str) -> str:
+    return repr(key if len(key) <= 40 else f"{key[:40]}…")
 
 
 def _line(error: BaseException) -> str:

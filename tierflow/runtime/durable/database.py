@@ -180,6 +180,8 @@ class Database:
             for pragma in ("journal_mode=WAL", "cell_size_check=ON", "journal_size_limit=4194304"):
                 db.execute(f"PRAGMA {pragma}")
             sync_every_commit(db)
+            for table in self._content.tables:  # an older version may have made it without some
+                db.execute(table.create)
         except sqlite3.Error:
             db.close()
             raise

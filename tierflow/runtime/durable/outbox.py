@@ -44,6 +44,7 @@ _IN_ORDER = f"""
      FROM records WHERE birth = ?)
     ORDER BY urgency DESC, id LIMIT {WINDOW}
 """
+_BUT_THE_LATEST = "DELETE FROM names WHERE seq <= (SELECT seq FROM names ORDER BY seq DESC LIMIT 1 OFFSET ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class OutboxStore:
     ) -> None:
         self.name, self.limit, self.when_full = folder.name, limit, when_full
         self._seals: dict[str, Seal] = {}
+        self._named = FORGET  # names since some were forgotten; nobody knows how many there were before
         self._database = Database(folder, _Content())
         try:
             facts = self._database.run(about.read)
@@ -143,8 +145,10 @@ class OutboxStore:
                 return (seq, True) if (known, before) == (name, content) else None
             seq = self._keep(db, value, name, priority)
             NAMES.insert(db, [(number, name, content, seq)])
-            if seq % FORGET == 0:
-                db.execute(f"DELETE FROM {NAMES.name} WHERE seq <= ?", (seq - REMEMBERED,))
+            self._named += 1
+            if self._named >= FORGET:
+                db.execute(_BUT_THE_LATEST, (REMEMBERED,))
+                self._named = 0
             return seq, False
 
         return self._with_disk(value, name, keep)

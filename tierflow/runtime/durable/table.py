@@ -29,8 +29,9 @@ class Table:
 
     @property
     def create(self) -> str:
-        """The statement that makes it."""
-        return f"CREATE TABLE {self.name} (id INTEGER PRIMARY KEY, {', '.join(self.columns)}, digest BLOB)"
+        """The statement that makes it where it is not there."""
+        columns = ("id INTEGER PRIMARY KEY", *self.columns, "digest BLOB")
+        return f"CREATE TABLE IF NOT EXISTS {self.name} ({', '.join(columns)})"
 
     def insert(self, db: sqlite3.Connection, rows: Iterable[Sequence[Value]]) -> None:
         """Write rows (the id first); one that has the id of another takes its place."""

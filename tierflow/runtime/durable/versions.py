@@ -24,8 +24,8 @@ __all__ = ["Chunk", "Manifest", "VersionStore"]
 
 Chunk = tuple[str, int]
 """A chunk's digest and its bytes."""
-_TRIES = 3
-"""How often a reader starts again since the version that it read gave way to the next."""
+_TRIES = 100
+"""How often a reader starts again because the version that it was about to read gave way to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,18 @@ class VersionStore:
         """The newest version whose list is whole. Its chunks may be damaged all the same: see `read`."""
         best: Manifest | None = None
         for _ in range(_TRIES):
-            gone = False
+            best, gone = None, None
             for file in self._lists():
                 try:
                     found = Manifest.parse(file.read_text())
                 except FileNotFoundError:  # it gave way to a newer one
-                    gone = True
+                    gone = int(file.stem) if is_newer(int(file.stem), gone) else gone
                 except (OSError, ValueError, TypeError):  # damaged
                     continue
                 else:
                     best = found if is_newer(found.version, best.version if best else None) else best
-            if best is not None or not gone:
+            # An older one may still have been there, which would be a step back.
+            if gone is None or (best is not None and not is_newer(gone, best.version)):
                 break
         return best
 
