@@ -24,6 +24,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 FRONT_PAGE = [
     "Actor",
     "Cut",
+    "Envelope",
     "FabricError",
     "Followed",
     "Inbox",

@@ -46,11 +46,12 @@ from tierflow.sdk import (
     traffic,
     wait,
 )
-from tierflow.topology import Member
+from tierflow.topology import Envelope, Member
 
 __all__ = [
     "Actor",
     "Cut",
+    "Envelope",
     "FabricError",
     "Followed",
     "Inbox",

@@ -51,6 +51,19 @@ def test_it_lists_releases_and_refusals_with_what_they_are_made_of(state: Path) 
     assert lines[-1] == "3 entries; 5 of 5 logs are whole"
 
 
+def test_the_newest_entries_and_how_often_a_refusal_came_again(state: Path) -> None:
+    folder = node_folder(state / "demo", "cloud-1")
+    AuditLog(folder).add(REFUSAL)
+    held = folder / "audit.held"
+    held.write_text(held.read_text().replace('"since": 1', '"since": '))  # long ago
+    shown = audit(state, "--last", "1")
+    lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert any("cloud-1" in line and "refusal, 1 more the program site table of history" in line for line in lines)
+    assert not any("release: aggregate" in line for line in lines)
+    assert any("refusal on cloud-1 the program" in line for line in lines), lines
+    assert lines[-1] == "4 entries; 5 of 5 logs are whole"
+
+
 def test_one_node_as_json(state: Path) -> None:
     [log] = json.loads(audit(state, "--node", "cloud-1", "--json").stdout)
     assert log["problem"] is None

@@ -20,11 +20,12 @@ Everything nested in dicts, lists, dataclasses or modules is covered, because th
 
 from __future__ import annotations
 
-from tierflow.exchange.envelope import Envelope, Source, looks
+from tierflow.exchange.kinds import looks
 from tierflow.exchange.payload import Payload, decode, encode
 from tierflow.exchange.pickling import register, size_of
 from tierflow.exchange.sealing import fingerprint, read_line, seal, unseal
 from tierflow.exchange.stored import freeze, thaw
+from tierflow.topology import Envelope, Source
 
 __all__ = [
     "Envelope",

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from tierflow.errors import PayloadError
-from tierflow.exchange.envelope import Envelope
+from tierflow.topology import Envelope
 
 __all__ = ["fingerprint", "read_line", "seal", "unseal"]
 

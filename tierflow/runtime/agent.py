@@ -20,7 +20,7 @@ import ray
 from tierflow.runtime import probe
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.audit import AuditLog
-from tierflow.runtime.beside import start_when_needed
+from tierflow.runtime.beside import Own, start_when_needed
 from tierflow.runtime.boxes import followed, outboxes
 from tierflow.runtime.following import Follower
 from tierflow.runtime.hardware import Hardware, hardware
@@ -49,7 +49,7 @@ class Facts:
     speed: Value
 
 
-class Agent:
+class Agent(Own):
     """The agent of the node called `name`.
 
     With `tell` it watches the node's load from the start. Its methods are called one at a time, on purpose: a speed
@@ -103,9 +103,9 @@ class Agent:
             AuditLog(folder).add({**entry, "what": "refusal elsewhere"})
 
     def audit(self) -> tuple[Sequence[bytes], End]:
-        """This node's audit log, see `AuditLog.read`."""
+        """This node's audit log, see `AuditLog.settled`."""
         folder = folder_here()
-        return ((), End()) if folder is None else AuditLog(folder).read()
+        return ((), End()) if folder is None else AuditLog(folder).settled()
 
     def watch(self, tell: Tell, every: float = EVERY) -> None:
         """Look every so many seconds how busy others keep this node, and tell it when that has changed for good.

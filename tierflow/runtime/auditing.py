@@ -79,7 +79,7 @@ def _logs(record: FabricRecord) -> dict[str, Log | None]:
     state = Path(record.state)
     names = {node.name for node in record.spec().nodes} | {path.name for path in (state / "nodes").glob("*/")}
     here = {name for name in names if name in record.supervisors or node_folder(state, name).exists()}
-    logs: dict[str, Log | None] = {name: AuditLog(node_folder(state, name)).read() for name in here}
+    logs: dict[str, Log | None] = {name: AuditLog(node_folder(state, name)).settled() for name in here}
     if names == here and record.hosts != "machines":
         return logs
     command = [sys.executable, "-m", "tierflow.runtime.auditing"]

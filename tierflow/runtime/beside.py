@@ -14,7 +14,7 @@ import ray
 from tierflow.runtime.sharing import NAMESPACE
 from tierflow.topology import NODE
 
-__all__ = ["find", "own", "start_when_needed"]
+__all__ = ["Own", "find", "own", "serves_all", "start_when_needed"]
 
 LOOK = 1.0
 """Seconds between two looks, and between two tries to start."""
@@ -22,7 +22,17 @@ PATIENCE = 30.0
 """Seconds that an actor has to say where it is."""
 
 
-def own(kind: type, name: str, node: str, **options: Any) -> Any:
+class Own:
+    """What each of them is: it serves everybody, so nothing that has a label is opened in its process."""
+
+
+def serves_all() -> bool:
+    """Whether this process is one of them."""
+    actors: dict[Any, Any] = ray._private.worker.global_worker.actors
+    return any(isinstance(actor, Own) for actor in actors.values())
+
+
+def own(kind: type[Own], name: str, node: str, **options: Any) -> Any:
     """What makes the actor of that name on that node, or finds it: call ``remote`` of it. `options` are Ray's."""
     return ray.remote(kind).options(
         name=name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0, max_restarts=-1,
@@ -41,7 +51,7 @@ def find(name: str) -> tuple[Any, str]:
     return actor, str(ray.get(actor.node.remote(), timeout=PATIENCE))
 
 
-def start_when_needed(role: str, kind: type, node: str, folder: Path, needed: Callable[[Path], object]) -> None:
+def start_when_needed(role: str, kind: type[Own], node: str, folder: Path, needed: Callable[[Path], object]) -> None:
     """Start the actor ``role/node``, beside the node's agent, once `needed(folder)` is true; returns at once.
 
     `kind` takes the node's name and its folder, and its method `at_work` says what it works at.

@@ -31,8 +31,10 @@ def keep(file: Path, text: str) -> None:
     write_whole(file, text)
 
 
-def write_whole(file: Path, content: str | bytes) -> None:
+def write_whole(file: Path, content: str | bytes, *, forced: bool = True) -> None:
     """Write a file whole or not at all: several processes may write it at once, and the last one wins.
+
+    It is on the disk when this returns, unless it is not `forced`: then a loss of power may leave none of it.
 
     Raises:
         OSError: it cannot be written, or its folder is not there.
@@ -42,7 +44,8 @@ def write_whole(file: Path, content: str | bytes) -> None:
         with os.fdopen(descriptor, "wb") as opened:
             opened.write(content.encode() if isinstance(content, str) else content)
             opened.flush()
-            os.fsync(descriptor)
+            if forced:
+                os.fsync(descriptor)
         Path(draft).replace(file)
     except BaseException:
         Path(draft).unlink(missing_ok=True)

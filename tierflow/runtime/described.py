@@ -16,14 +16,17 @@ from tierflow.runtime.taint import free
 from tierflow.runtime.weight import weight
 from tierflow.topology import NODE
 
-__all__ = ["described"]
+__all__ = ["SOON", "described"]
 
 WITHIN = 30.0
 """Seconds that the node of a value may take to say what it is."""
+SOON = 2.0
+"""The same where a call waits for it; it is asked again for the next call."""
 
 
-def described(ref: Any, names: Mapping[str, str]) -> Envelope:
-    """The envelope of the value of a reference; waits until that is made. `names` are the nodes' by their ids in Ray.
+def described(ref: Any, names: Mapping[str, str], within: float = WITHIN) -> Envelope:
+    """The envelope of the value of a reference; waits until that is made. `names` are the nodes' by their ids in Ray,
+    `within` are seconds that its node may take.
 
     Raises:
         TypeError: it is no reference.
@@ -37,18 +40,19 @@ def described(ref: Any, names: Mapping[str, str]) -> Envelope:
         nodes = [names[node] for node in found.get("node_ids", ()) if node in names]
         here = names.get(ray.get_runtime_context().get_node_id(), "")
         if not nodes or here in nodes:  # what lies in no store is so small that it is in the hands of its owner
-            return replace(_seen([ref]), node=_seen([ref]).node or here)
+            small = _seen([ref], within)
+            return replace(small, node=small.node or here)
         at = nodes[0]
         asked = _looker().options(label_selector={NODE: at}, name=f"describe@{at}").remote([ref])
-        seen: Envelope = ray.get(asked, timeout=WITHIN)
+        seen: Envelope = ray.get(asked, timeout=within)
     except ray.exceptions.RayError as error:
         raise FabricError(f"what {ref} is cannot be found out ({error})", "see that its node can be reached") from error
     return replace(seen, node=seen.node or at)
 
 
-def _seen(refs: Sequence[Any]) -> Envelope:
+def _seen(refs: Sequence[Any], within: float = WITHIN) -> Envelope:
     with looking():
-        value = ray.get(refs[0], timeout=WITHIN)
+        value = ray.get(refs[0], timeout=within)
     return value if isinstance(value, Envelope) else Envelope(*looks(value), size=weight(value))
 
 

@@ -17,6 +17,7 @@ import ray
 
 from tierflow.control.outbox import delay
 from tierflow.errors import StoreError
+from tierflow.runtime.beside import Own
 from tierflow.runtime.boxes import followed, followed_folder
 from tierflow.runtime.durable.versions import Chunk, VersionStore
 from tierflow.runtime.publishing import find_publisher
@@ -36,7 +37,7 @@ PATIENCE, SLOWEST = 30.0, 10_000.0
 """An answer may take so many seconds, and the time that its bytes take at so many bytes per second."""
 
 
-class Follower:
+class Follower(Own):
     """Follows for the node `node`, whose folder is `folder`; a plain class, of which Ray makes an actor."""
 
     def __init__(self, node: str, folder: str) -> None:

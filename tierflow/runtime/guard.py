@@ -20,11 +20,12 @@ from uuid import uuid4
 
 import ray
 
-from tierflow.errors import Cut, FabricError, NoPlacement, StayRefused, StoreError, Withheld
+from tierflow.errors import Cut, FabricError, NoPlacement, NotStandingIn, StayRefused, StoreError, Withheld
 from tierflow.exchange import Envelope, looks, read_line, seal, unseal
 from tierflow.runtime import hook, taint
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.audit import AuditLog
+from tierflow.runtime.beside import serves_all
 from tierflow.runtime.scope import Scope, scope_here
 from tierflow.runtime.taint import Free, Taint
 from tierflow.runtime.witness import tell
@@ -73,7 +74,7 @@ def opened(line: bytes, *pieces: Any) -> Any:
     scope: Scope | None = None
     with suppress(FabricError):
         scope = scope_here()
-    secret = None if scope is None else scope.opens(envelope.key)
+    secret = None if scope is None or serves_all() else scope.opens(envelope.key)
     if secret is None:
         _refuse(envelope, scope)
     pickled, *buffers = unseal(line, pieces, secret)
@@ -176,7 +177,7 @@ def _withheld(function: str, error: BaseException) -> BaseException:
     held = taint.now()
     if held is None:
         return error
-    if isinstance(error, (StayRefused, StoreError, Withheld, NoPlacement, Cut)):
+    if isinstance(error, (StayRefused, StoreError, Withheld, NoPlacement, NotStandingIn, Cut)):
         error.__dict__.pop("__notes__", None)
         return error
     scope = scope_here()
@@ -192,6 +193,8 @@ def _refuse(envelope: Envelope, scope: Scope | None) -> NoReturn:
             AuditLog(scope.folder).add(entry)
     tell(envelope.node, entry)
     asked = f"{who} on {node} asked for it" if scope else f"{node} asked for it"
+    if scope is not None and envelope.scope == (scope.node if envelope.stay == "device" else scope.site):
+        asked += ", which serves everybody" if serves_all() else "; its key was made anew since then"
     article = "an" if envelope.kind[:1] in "aeiou" else "a"
     what = f"{article} {envelope.kind} of {envelope.function} on {envelope.node}"
     raise StayRefused(what, asked, envelope.scope, MEND.format(envelope.scope), envelope.id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from time import monotonic, sleep
 from typing import Any
@@ -309,13 +308,13 @@ class Guide:
         key = ref.binary()
         known = self.placing.known(key)
         if known is None:
-            known = self._located(ref)
-            if known.size:  # otherwise it is not made yet
+            known, sure = self._located(ref)
+            if sure:
                 self.placing.place(key, known.at, known.size, stay=known.stay)
         return known
 
-    def _located(self, ref: Any) -> Input:
-        """Where Ray says that an object is; on this node, and of no size, where it does not know."""
+    def _located(self, ref: Any) -> tuple[Input, bool]:
+        """Where Ray says that an object is (here, and of no size, where it does not know), and whether that is sure."""
         try:
             found = ray.experimental.get_object_locations([ref], timeout_ms=OWNER_WITHIN).get(ref, {})
         except ray.exceptions.RayError:
@@ -323,19 +322,21 @@ class Guide:
         names = [self._names.get(node, "") for node in found.get("node_ids", ())]
         nodes = [name for name in names if name in self.placing.conditions.fixed.nodes]
         size = float(found.get("object_size") or 0)
+        at = nodes[0] if nodes else self.placing.caller
         if self._labels and size:
-            return self._labelled(ref, nodes[0] if nodes else self.placing.caller, size)
-        return Input(nodes[0], size, stored=True) if nodes else Input(self.placing.caller, size)
+            return self._labelled(ref, at, size)
+        return Input(at, size, stored=bool(nodes)), bool(size)
 
-    def _labelled(self, ref: Any, at: str, size: float) -> Input:
-        """Where an object is, with its label; asked only by those who have met a label before."""
-        from tierflow.runtime.described import described
+    def _labelled(self, ref: Any, at: str, size: float) -> tuple[Input, bool]:
+        """Where an object is, with its label, and whether that could be seen; for those who met a label before."""
+        from tierflow.runtime.described import SOON, described
 
-        with suppress(FabricError):
-            seen = described(ref, self._names)
-            if seen.stay is not None:
-                return Input(seen.node, size, seen.stay, stored=True)
-        return Input(at, size, stored=at != self.placing.caller)
+        here = Input(at, size, stored=at != self.placing.caller)
+        try:
+            seen = described(ref, self._names, SOON)
+        except FabricError:
+            return here, False
+        return (here if seen.stay is None else Input(seen.node, size, seen.stay, stored=True)), True
 
     def _await(self, work: Work, refs: Sequence[Any]) -> None:
         """Wait until inputs that may not leave where they are have come into being: only then that is known.

@@ -40,7 +40,8 @@ def observed(function: Any, call: Callable[[], Any], given: Iterable[Any]) -> tu
         return result, (_node(), seconds, weight(result), size, first, ratios(result, function, LOSSY), None)
     released = type(result) is taint.Free
     made = result.value if released else result
-    told = _node(), seconds, weight(made), size, first, (), None if released else held.stay
+    packs = ratios(made, function, LOSSY) if released else ()  # what is sealed is noise, and packs no further
+    told = _node(), seconds, weight(made), size, first, packs, None if released else held.stay
     return result, taint.Free(told)  # it says nothing of the data
 
 

@@ -12,13 +12,14 @@ from typing import Any
 from tierflow.runtime import beside
 from tierflow.runtime.boxes import own_folder, published_folder
 from tierflow.runtime.durable.versions import Manifest, VersionStore
+from tierflow.runtime.hook import quiet
 
 __all__ = ["Publisher", "find_publisher", "open_publisher"]
 
 log = logging.getLogger("tierflow.publish")
 
 
-class Publisher:
+class Publisher(beside.Own):
     """The versions of `name`, on the node called `node`; a plain class, of which Ray makes an actor."""
 
     def __init__(self, name: str, node: str) -> None:
@@ -72,4 +73,5 @@ def find_publisher(name: str) -> tuple[Any, str]:
 
 def open_publisher(name: str, node: str) -> Any:
     """The actor that publishes `name`; made on that node where there is none."""
-    return beside.own(Publisher, f"publish/{name}", node).remote(name, node)
+    with quiet():  # names, and not of data
+        return beside.own(Publisher, f"publish/{name}", node).remote(name, node)

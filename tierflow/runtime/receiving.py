@@ -11,6 +11,7 @@ from tierflow.exchange import freeze, thaw
 from tierflow.runtime import beside
 from tierflow.runtime.boxes import inbox_folder, key_file, own_folder
 from tierflow.runtime.durable.inbox import Answer, Batch, InboxStore, Stored
+from tierflow.runtime.hook import quiet
 
 __all__ = ["Arrived", "Receiver", "find", "open_inbox"]
 
@@ -38,7 +39,7 @@ class Arrived:
     value: Any
 
 
-class Receiver:
+class Receiver(beside.Own):
     """The inbox `name` of the node called `node`; a plain class, of which Ray makes an actor."""
 
     def __init__(self, name: str, node: str, encrypt: bool) -> None:
@@ -95,7 +96,8 @@ def find(name: str) -> tuple[Any, str]:
 
 def open_inbox(name: str, node: str, *, encrypt: bool) -> Any:
     """The actor of an inbox; made on that node where there is none."""
-    return beside.own(Receiver, f"inbox/{name}", node).remote(name, node, encrypt)
+    with quiet():  # names, and not of data
+        return beside.own(Receiver, f"inbox/{name}", node).remote(name, node, encrypt)
 
 
 def _arrived(stored: Stored) -> Arrived:

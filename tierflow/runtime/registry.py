@@ -25,7 +25,7 @@ from tierflow.cost import Dispatch, Profiles, Watched
 from tierflow.errors import MeasureError, ProfileError
 from tierflow.runtime.agent import Facts
 from tierflow.runtime.agents import Agents
-from tierflow.runtime.beside import own
+from tierflow.runtime.beside import Own, own
 from tierflow.runtime.cache import keep, profiles_file
 from tierflow.runtime.calls import connect
 from tierflow.runtime.journal import JOURNAL, Journal
@@ -55,7 +55,7 @@ IN_USE = 30.0
 """Seconds after the last call in which links that became slower are looked at again."""
 
 
-class Registry:
+class Registry(Own):
     """What is known of the fabric of a state folder, whose head is the node `head`."""
 
     def __init__(self, state: str, head: str) -> None:

@@ -23,6 +23,8 @@ __all__ = ["Scope", "folder_here", "keep_site_secret", "scope_here"]
 
 DEVICE, SITE = "device.key", "site.key"
 SITE_NAME = "site.name"
+OWN = "put it back, or take it away and another is made: values that are sealed with it do not open without it"
+GIVEN = "put it back, or start or join the node again, which is given it then"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,7 @@ def scope_here() -> Scope:
             "this process is on no node that has keys, so no value can be held to its device or site here",
             "start the fabric with `tierflow up` or `tierflow join`",
         )
-    try:
-        stamp = (folder / SITE).stat().st_mtime_ns  # another fabric may have come up in the same place
-    except OSError:
-        stamp = 0
-    return _scope(folder, stamp)
+    return _scope(folder, _stamp(folder / DEVICE) or _made(folder), _stamp(folder / SITE))
 
 
 def keep_site_secret(folder: Path, site: str, secret: bytes) -> None:
@@ -95,16 +93,29 @@ def keep_site_secret(folder: Path, site: str, secret: bytes) -> None:
     write_whole(folder / SITE_NAME, site)
 
 
-@functools.cache
-def _scope(folder: Path, stamp: int) -> Scope:
+def _stamp(file: Path) -> int:
+    """When it was written, as another fabric may have come up in the same place; 0 where it is not there."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _made(folder: Path) -> int:
+    """Make the node's own key; when it was written."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreError(f"no key can be kept in {folder} ({error})", "make it writable") from error
     make_key(folder / DEVICE)
-    secrets: dict[Stay, bytes] = {"device": read_key(folder / DEVICE)}
+    return _stamp(folder / DEVICE)
+
+
+@functools.lru_cache(maxsize=16)
+def _scope(folder: Path, device: int, site_stamp: int) -> Scope:
+    secrets: dict[Stay, bytes] = {"device": read_key(folder / DEVICE, OWN)}
     site = ""
-    if stamp:
-        secrets["site"] = read_key(folder / SITE)
+    if site_stamp:
+        secrets["site"] = read_key(folder / SITE, GIVEN)
         site = (folder / SITE_NAME).read_text()
     return Scope(folder.name, site, folder, secrets)

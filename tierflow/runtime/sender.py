@@ -32,6 +32,7 @@ from tierflow.control.outbox import (
     step,
 )
 from tierflow.errors import StoreError
+from tierflow.runtime.beside import Own
 from tierflow.runtime.boxes import outboxes
 from tierflow.runtime.durable.inbox import Answer, Batch
 from tierflow.runtime.durable.outbox import OutboxStore, Plan
@@ -52,7 +53,7 @@ SURE = 30.0
 """Seconds after which the store is looked at even if its files seem unchanged."""
 
 
-class Sender:
+class Sender(Own):
     """Sends what waits on the node `node`, whose folder is `folder`; a plain class, of which Ray makes an actor."""
 
     def __init__(self, node: str, folder: str) -> None:

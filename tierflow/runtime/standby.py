@@ -25,6 +25,7 @@ import ray
 
 from tierflow.errors import NotStandingIn
 from tierflow.runtime.arrow import carry_arrow
+from tierflow.runtime.taint import free
 from tierflow.runtime.work import Work
 
 __all__ = ["LOST", "Standing", "got", "other_try", "stand"]
@@ -53,9 +54,9 @@ class StandIn:
         self._first: psutil.Process | None = None
         self._held: Any = None
 
-    def node(self) -> str:
+    def node(self) -> Any:
         """Ray's id of the node."""
-        return str(ray.get_runtime_context().get_node_id())
+        return free(str(ray.get_runtime_context().get_node_id()))  # it says nothing of what was read here
 
     def take_over(self, pid: int) -> dict[str, Any] | None:
         """The actor is there (again), as this process: what the instance here holds, which answers no more."""
@@ -113,7 +114,7 @@ class Standing:
     def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], tries: int = TRIES) -> Any:
         second = self._stands_in
         if second:
-            ref = self._second.call.remote(method, *args, **kwargs)
+            ref = self._second.call.remote(free(method), *args, **kwargs)  # a name, and not of data
         else:
             ref = getattr(self._first, method).remote(*args, **kwargs)
 

@@ -28,6 +28,8 @@ _teller: list[threading.Thread] = []
 
 def tell(node: str, entry: Mapping[str, Any]) -> None:
     """Tell a node's agent of a refusal; returns at once."""
+    if not ray.is_initialized():  # to look for an actor would start a cluster
+        return
     with suppress(queue.Full):
         _waiting.put_nowait((node, entry))
     with _lock:

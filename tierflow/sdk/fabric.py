@@ -11,9 +11,9 @@ from tierflow.runtime.work import POLICY, Placement, Work
 from tierflow.topology import Member, Stay
 
 if TYPE_CHECKING:
-    from tierflow.exchange import Envelope
     from tierflow.planning.explanation import Explanation
     from tierflow.runtime.handles import ActorHandle, ObjectRef
+    from tierflow.topology import Envelope
 
 __all__ = [
     "Fabric",
@@ -123,7 +123,8 @@ def init(address: str | None = None, *, policy: Mapping[str, Any] | None = None,
     `log_to_driver`...). It never starts a cluster. In an open `tierflow.testing.fabric` there is nothing to join.
 
     `policy` is what the calls of this process keep where neither the call nor its function says it: the options of a
-    policy by name (see `task`), over those of the cluster file. None leaves it as it is, ``{}`` takes it back.
+    policy by name (see `task`), over those of the cluster file. None leaves it as it is, ``{}`` takes it back. A `stay`
+    in it keeps inputs where they are, and labels nothing: only that of a function, a call or `put` does.
 
     Raises:
         FabricError: there is no fabric to join, or it does not let this process in.

@@ -253,7 +253,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             `ahead` ("8 MB") bounds in bytes what a generator yields before it is read: beyond that it waits. One item
             that is larger waits alone. The generator then runs in a thread of its own, and is to fetch what it needs by
             `tierflow.get`, which lends its CPU to what it waits for. Without `ahead` it makes all that it can at once.
-            What is not said here or with `.options()` is as `init` and the cluster file say. `name` is shown in the
+            What is not said here or with `.options()` is as `init` and the cluster file say; but a `stay` of theirs
+            only keeps inputs where they are: it labels no result. `name` is shown in the
             dashboard after the tier. All others are Ray's, by Ray's names and with Ray's meaning: `num_cpus` (1),
             `num_gpus`, `memory` (bytes), `resources`, `max_retries`, `num_returns`, `runtime_env`...
 

@@ -41,6 +41,7 @@ def publish(name: str, value: Any, *, node: str | None = None) -> int:
     check_name(name)
     from tierflow.exchange import freeze
     from tierflow.runtime.boxes import node_here
+    from tierflow.runtime.hook import quiet
     from tierflow.runtime.publishing import open_publisher
 
     if taint.now() is not None:
@@ -49,7 +50,9 @@ def publish(name: str, value: Any, *, node: str | None = None) -> int:
         leaving(f"the versions of {name!r}")
     data = freeze(value)
     here = node_here()  # it also joins the fabric
-    return int(get(open_publisher(name, node or here).publish.remote(data)))
+    with quiet():  # it has no label, or was released
+        version = open_publisher(name, node or here).publish.remote(data)
+    return int(get(version))
 
 
 def follow(name: str) -> Followed:

@@ -9,6 +9,7 @@ from tierflow.trust.admission import NAME, STARTED, Admission, Claim, admit, fau
 from tierflow.trust.authority import Facts, Pair, ask, authority, crossed, facts, fingerprint, issue
 from tierflow.trust.chain import End, broken, end_of, linked
 from tierflow.trust.knocks import Knocks
+from tierflow.trust.repeats import Held, again, due
 from tierflow.trust.token import Grant, JoinToken
 
 __all__ = [
@@ -19,14 +20,17 @@ __all__ = [
     "End",
     "Facts",
     "Grant",
+    "Held",
     "JoinToken",
     "Knocks",
     "Pair",
     "admit",
+    "again",
     "ask",
     "authority",
     "broken",
     "crossed",
+    "due",
     "end_of",
     "facts",
     "fault",

@@ -71,14 +71,18 @@ def make_key(key_file: Path) -> None:
         raise StoreError(f"no key can be made in {key_file} ({error})", "make its folder writable") from error
 
 
-def read_key(file: Path) -> bytes:
-    """The key in a file. Raises `StoreError` where there is none, or others may read it."""
+def read_key(file: Path, lost: str = "put it back: the store needs it") -> bytes:
+    """The key in a file; `lost` says what to do where it is damaged or gone.
+
+    Raises:
+        StoreError: there is none, or others may read it.
+    """
     try:
         mode, key = file.stat().st_mode, file.read_bytes()
     except OSError as error:
-        raise StoreError(f"the key file {file} cannot be read ({error})", "put it back: the store needs it") from error
+        raise StoreError(f"the key file {file} cannot be read ({error})", lost) from error
     if stat.S_IMODE(mode) & 0o077:
         raise StoreError(f"others may read the key file {file}", f"chmod 600 {file}, and take care who has seen it")
     if len(key) != KEY:
-        raise StoreError(f"the key file {file} does not hold {KEY} bytes", "put back the one that was made")
+        raise StoreError(f"the key file {file} does not hold {KEY} bytes", lost)
     return key

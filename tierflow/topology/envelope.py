@@ -6,21 +6,13 @@ Nothing in it is the value's own content but the names and types of columns and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
-
-import numpy as np
-import pyarrow as pa
+from typing import get_args
 
 from tierflow.errors import PayloadError
-from tierflow.exchange import tensors
-from tierflow.topology import Stay
+from tierflow.topology.policy import Stay
 
-__all__ = ["Envelope", "Source", "looks"]
-
-MOST_NAMES = 64
-"""Columns or layers that are named."""
+__all__ = ["Envelope", "Source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,32 +84,3 @@ class Envelope:
         if made.stay not in (None, *get_args(Stay)):
             raise PayloadError(f"an envelope has the label {made.stay!r}", "use one tierflow version on every node")
         return made
-
-
-def looks(value: Any) -> tuple[str, tuple[int, ...], str]:
-    """Kind, shape and schema of a value."""
-    if isinstance(value, (pa.Table, pa.RecordBatch)):
-        kind = "table" if isinstance(value, pa.Table) else "batch"
-        return kind, value.shape, _named((column.name, str(column.type)) for column in value.schema)
-    if isinstance(value, np.ndarray):
-        return "array", value.shape, str(value.dtype)
-    tensor = tensors.loaded()
-    if tensor is not None and isinstance(value, tensor):
-        return "tensor", tuple(value.shape), _dtype(value)
-    if isinstance(value, Mapping):
-        layers = list(value.items())
-        if tensor is not None and layers and all(type(k) is str and isinstance(v, tensor) for k, v in layers):
-            return "state", (len(layers),), _named((k, f"{_dtype(v)}{list(v.shape)}") for k, v in layers)
-        return type(value).__qualname__, (len(layers),), ""
-    shape = (len(value),) if isinstance(value, (list, tuple, set, frozenset)) else ()
-    return type(value).__qualname__, shape, ""
-
-
-def _dtype(value: Any) -> str:
-    return str(value.dtype).removeprefix("torch.")
-
-
-def _named(pairs: Iterable[tuple[str, str]]) -> str:
-    words = [f"{name}: {kind}" for name, kind in pairs]
-    more = [f"and {len(words) - MOST_NAMES} more"] if len(words) > MOST_NAMES else []
-    return ", ".join(words[:MOST_NAMES] + more)
