@@ -9,8 +9,8 @@ from typing import Any
 
 import ray
 
-import tests.runtime.guarded as at
-from tests.runtime.guarded import attempt, elsewhere, ready
+import tests.guard.guarded as at
+from tests.guard.guarded import attempt, elsewhere, ready
 from tierflow.errors import StayRefused
 from tierflow.runtime.guard import leaving
 from tierflow.sdk.releasing import releasing
