@@ -11,7 +11,7 @@ from typing import Any
 import ray
 
 from tierflow.runtime.agent import Agent, Facts
-from tierflow.runtime.beside import own
+from tierflow.runtime.beside import agent_name, own
 from tierflow.runtime.hardware import Hardware
 from tierflow.runtime.settings import SELDOM
 from tierflow.topology import NODE, Member
@@ -75,4 +75,4 @@ class Agents:
 
 
 def _agent(node: str, busy: Callable[[str, Value], Any]) -> Any:
-    return own(Agent, f"agent/{node}", node, runtime_env={"env_vars": dict(SELDOM)}).remote(node, busy)
+    return own(Agent, agent_name(node), node, runtime_env={"env_vars": dict(SELDOM)}).remote(node, busy)

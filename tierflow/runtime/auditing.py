@@ -100,17 +100,16 @@ def main() -> None:
     """See the module."""
     import ray
 
+    from tierflow.runtime.beside import agent_of
     from tierflow.runtime.calls import connect
     from tierflow.runtime.membership import read_members
-    from tierflow.runtime.sharing import NAMESPACE
 
     connect(log_to_driver=False)
     told: dict[str, Any] = {}
     for member in read_members():
         told[member.name] = None
         with suppress(ValueError, ray.exceptions.RayError):
-            agent: Any = ray.get_actor(f"agent/{member.name}", namespace=NAMESPACE)
-            lines, end = ray.get(agent.audit.remote(), timeout=PATIENCE / 4)
+            lines, end = ray.get(agent_of(member.name).audit.remote(), timeout=PATIENCE / 4)
             told[member.name] = {"lines": [line.decode(errors="replace") for line in lines], "end": asdict(end)}
     print(json.dumps(told), flush=True)
 

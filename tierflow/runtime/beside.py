@@ -14,7 +14,7 @@ import ray
 from tierflow.runtime.sharing import NAMESPACE
 from tierflow.topology import NODE
 
-__all__ = ["Own", "find", "own", "serves_all", "start_when_needed"]
+__all__ = ["Own", "agent_name", "agent_of", "find", "own", "serves_all", "start_when_needed"]
 
 LOOK = 1.0
 """Seconds between two looks, and between two tries to start."""
@@ -49,6 +49,16 @@ def find(name: str) -> tuple[Any, str]:
     """
     actor: Any = ray.get_actor(name, namespace=NAMESPACE)
     return actor, str(ray.get(actor.node.remote(), timeout=PATIENCE))
+
+
+def agent_name(node: str) -> str:
+    """What the agent of a node is called."""
+    return f"agent/{node}"
+
+
+def agent_of(node: str) -> Any:
+    """The agent of a node. Raises `ValueError` where it has none (yet)."""
+    return ray.get_actor(agent_name(node), namespace=NAMESPACE)
 
 
 def start_when_needed(role: str, kind: type[Own], node: str, folder: Path, needed: Callable[[Path], object]) -> None:

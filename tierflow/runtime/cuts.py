@@ -23,6 +23,7 @@ from tierflow.errors import Cut, NoPlacement, NotStandingIn
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.runtime.asking import Refused, chosen, refusals
+from tierflow.runtime.copies import copies
 from tierflow.runtime.packing import ENOUGH, Packages, unpacking
 from tierflow.runtime.placing import Placing
 from tierflow.runtime.record import node_folder
@@ -219,13 +220,12 @@ class Cuts:
         known = self._placing.known(ref.binary())
         one = sent[0] if isinstance(sent, list) else sent
         ray.wait([one], timeout=_rest(until, None), fetch_local=False)
-        found = ray.experimental.get_object_locations([one]).get(one, {})
-        size, here = found.get("object_size") or 0, ray.get_runtime_context().get_node_id()
+        package = copies(one)
         before, began = unpacking(), time.monotonic()
         value = ray.get(sent, timeout=_rest(until, None))
         ended, spent = time.monotonic(), unpacking() - before
-        if known is not None and size > INLINE and here not in found["node_ids"]:
-            self._placing.crossed(known.at, size, ended - began - spent, ended)
+        if known is not None and package.size > INLINE and not package.here:
+            self._placing.crossed(known.at, package.size, ended - began - spent, ended)
         return value
 
     def _sent(self, ref: Any, until: float) -> Any:

@@ -11,6 +11,7 @@ import ray
 
 from tierflow.errors import FabricError
 from tierflow.exchange import Envelope, looks
+from tierflow.runtime.copies import copies
 from tierflow.runtime.guard import looking
 from tierflow.runtime.taint import free
 from tierflow.runtime.weight import weight
@@ -36,8 +37,7 @@ def described(ref: Any, names: Mapping[str, str], within: float = WITHIN) -> Env
         raise TypeError(f"describe() takes an object reference, not {type(ref).__name__}")
     ray.wait([ref], fetch_local=False)
     try:
-        found = ray.experimental.get_object_locations([ref]).get(ref, {})
-        nodes = [names[node] for node in found.get("node_ids", ()) if node in names]
+        nodes = [names[node] for node in copies(ref).nodes if node in names]
         here = names.get(ray.get_runtime_context().get_node_id(), "")
         if not nodes or here in nodes:  # what lies in no store is so small that it is in the hands of its owner
             small = _seen([ref], within)

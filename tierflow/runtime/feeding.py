@@ -12,8 +12,7 @@ from ray import _raylet
 
 from tierflow.runtime.ahead import Ahead
 from tierflow.runtime.arrow import carry_arrow
-from tierflow.runtime.taint import Free
-from tierflow.runtime.weight import weight
+from tierflow.runtime.taint import in_worker
 
 __all__ = ["awaiting", "fed", "lend"]
 
@@ -51,7 +50,7 @@ def awaiting(refs: Sequence[Any]) -> Iterator[None]:
 
 def lend(refs: Sequence[Any], seconds: float) -> None:
     """Wait so long for references, in a worker: its CPU is lent meanwhile. Elsewhere there is none to lend."""
-    if ray._private.worker.global_worker.mode == ray.WORKER_MODE:
+    if in_worker():
         with awaiting(refs):
             ray.wait(list(refs), timeout=seconds, fetch_local=False)
 
@@ -75,7 +74,7 @@ def fed(items: Generator[Any, Any, Any], limit: float | None, method: str = "") 
                 yield item
         return None
     making = _Making()
-    ahead = Ahead(items, limit, weigh=_weight, within=_context(making))
+    ahead = Ahead(items, limit, within=_context(making))
     try:
         while True:
             while not ahead.ready(LOOK):  # an interrupt of Ray's does not end a longer wait
@@ -97,7 +96,7 @@ def fed(items: Generator[Any, Any, Any], limit: float | None, method: str = "") 
 
 def called_by_ray(method: str) -> bool:
     """Whether it is Ray that runs this call, of an actor's `method` if it is named, and not code that it runs."""
-    if ray._private.worker.global_worker.mode != ray.WORKER_MODE or _making.get() is not None:
+    if not in_worker() or _making.get() is not None:
         return False
     return not method or _core().get_current_task_function_name().rpartition(".")[2] == method
 
@@ -110,10 +109,6 @@ def _context(making: _Making) -> contextvars.Context:
     context.run(raylet.async_task_name.set, core.get_current_task_name())
     context.run(raylet.async_task_function_name.set, core.get_current_task_function_name())
     return context
-
-
-def _weight(item: Any) -> int:
-    return weight(item.value if type(item) is Free else item)
 
 
 def _is_closed() -> bool:

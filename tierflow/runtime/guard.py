@@ -117,7 +117,7 @@ def leaving(where: str) -> None:
     if word:
         _note(scope, held, "release", word=word, to=where)
         return
-    name = scope.node if held.stay == "device" else scope.site
+    name = scope.name(held.stay)
     error = StayRefused(f"what {_who()} has read", f"it was to go into {where}", name, MEND.format(name))
     with suppress(StoreError):
         _note(scope, held, "refusal", to=where)
@@ -180,9 +180,8 @@ def _withheld(function: str, error: BaseException) -> BaseException:
     if isinstance(error, (StayRefused, StoreError, Withheld, NoPlacement, NotStandingIn, Cut)):
         error.__dict__.pop("__notes__", None)
         return error
-    scope = scope_here()
     kind = type(getattr(error, "cause", None) or error).__name__
-    return Withheld(function, kind, scope.node if held.stay == "device" else scope.site)
+    return Withheld(function, kind, scope_here().name(held.stay))
 
 
 def _refuse(envelope: Envelope, scope: Scope | None) -> NoReturn:
@@ -193,7 +192,7 @@ def _refuse(envelope: Envelope, scope: Scope | None) -> NoReturn:
             AuditLog(scope.folder).add(entry)
     tell(envelope.node, entry)
     asked = f"{who} on {node} asked for it" if scope else f"{node} asked for it"
-    if scope is not None and envelope.scope == (scope.node if envelope.stay == "device" else scope.site):
+    if scope is not None and envelope.stay is not None and envelope.scope == scope.name(envelope.stay):
         asked += ", which serves everybody" if serves_all() else "; its key was made anew since then"
     article = "an" if envelope.kind[:1] in "aeiou" else "a"
     what = f"{article} {envelope.kind} of {envelope.function} on {envelope.node}"

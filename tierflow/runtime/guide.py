@@ -28,6 +28,7 @@ from tierflow.runtime.asking import (
     next_best,
     refusals,
 )
+from tierflow.runtime.copies import Copies, copies
 from tierflow.runtime.cuts import Cuts
 from tierflow.runtime.flight import Flight, Seen
 from tierflow.runtime.packing import Packages, ratios, wrapped
@@ -196,7 +197,7 @@ class Guide:
             return self._cuts.get(refs, timeout)
         key = refs.binary()
         place = self.placing.known(key)
-        if place is not None and place.size > INLINE and place.at != self.placing.caller and _is_here(refs):
+        if place is not None and place.size > INLINE and place.at != self.placing.caller and copies(refs).here:
             self.placing.looked(key)  # a fetch of nothing says nothing of the way
         began = monotonic()
         value = self._cuts.get(refs, timeout)
@@ -316,12 +317,12 @@ class Guide:
     def _located(self, ref: Any) -> tuple[Input, bool]:
         """Where Ray says that an object is (here, and of no size, where it does not know), and whether that is sure."""
         try:
-            found = ray.experimental.get_object_locations([ref], timeout_ms=OWNER_WITHIN).get(ref, {})
+            found = copies(ref, OWNER_WITHIN)
         except ray.exceptions.RayError:
-            found = {}
-        names = [self._names.get(node, "") for node in found.get("node_ids", ())]
+            found = Copies(0, ())
+        names = [self._names.get(node, "") for node in found.nodes]
         nodes = [name for name in names if name in self.placing.conditions.fixed.nodes]
-        size = float(found.get("object_size") or 0)
+        size = float(found.size)
         at = nodes[0] if nodes else self.placing.caller
         if self._labels and size:
             return self._labelled(ref, at, size)
@@ -374,12 +375,6 @@ def _key(of: Any) -> bytes:
     """What an actor or the result of a call is known by."""
     key: bytes = of._actor_id.binary() if isinstance(of, ray.actor.ActorHandle) else of.binary()
     return key
-
-
-def _is_here(ref: Any) -> bool:
-    """Whether the value of a reference of this process has come to this node already."""
-    found = ray.experimental.get_object_locations([ref]).get(ref, {})
-    return ray.get_runtime_context().get_node_id() in found.get("node_ids", ())
 
 
 def _is_brief(choice: Choice, ready: Ready) -> bool:

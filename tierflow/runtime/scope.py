@@ -17,7 +17,7 @@ from tierflow.runtime.cache import write_whole
 from tierflow.runtime.durable.sealing import make_key, read_key
 from tierflow.runtime.record import node_folder
 from tierflow.runtime.settings import FABRIC, NODE_FOLDER
-from tierflow.topology import NODE, Stay
+from tierflow.topology import NODE, Stay, scope_of
 
 __all__ = ["Scope", "folder_here", "keep_site_secret", "scope_here"]
 
@@ -48,6 +48,10 @@ class Scope:
                 "start or join the node with this version of tierflow, or say stay='device'",
             )
         return self.secrets[stay]
+
+    def name(self, stay: Stay) -> str:
+        """What a value of a label that is made here may not leave, by name."""
+        return scope_of(stay, self.node, self.site)
 
     def opens(self, key: str) -> bytes | None:
         """The secret with this fingerprint, if it is one of this node's."""

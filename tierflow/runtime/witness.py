@@ -11,8 +11,8 @@ from typing import Any
 
 import ray
 
+from tierflow.runtime.beside import agent_of
 from tierflow.runtime.hook import quiet
-from tierflow.runtime.sharing import NAMESPACE
 
 __all__ = ["tell"]
 
@@ -44,5 +44,4 @@ def _run() -> None:
         while True:
             node, entry = _waiting.get_nowait()
             with suppress(Exception), quiet():  # Ray's own errors: a node that is cut off, or has no agent (yet)
-                agent: Any = ray.get_actor(f"agent/{node}", namespace=NAMESPACE)
-                ray.get(agent.witness.remote(dict(entry)), timeout=AT_EXIT)
+                ray.get(agent_of(node).witness.remote(dict(entry)), timeout=AT_EXIT)

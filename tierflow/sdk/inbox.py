@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from tierflow.runtime import taint
 from tierflow.sdk.fabric import get
 from tierflow.sdk.outbox import check_name
+from tierflow.sdk.releasing import leaving
 
 if TYPE_CHECKING:
     from tierflow.runtime.receiving import Arrived
@@ -70,10 +70,7 @@ class Inbox:
             StayRefused: who asks has read what may not leave its device or site, and does not release it: the function
                 may hold of it, and the inbox serves everybody.
         """
-        if taint.now() is not None:
-            from tierflow.runtime.guard import leaving
-
-            leaving(f"the inbox {self.name!r}")
+        leaving(f"the inbox {self.name!r}")
         return cast("S", self._asked("fold", name, function, start))
 
     def _asked(self, method: str, *args: Any) -> Any:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tierflow.errors import OptionError
-from tierflow.runtime import taint
+from tierflow.sdk.releasing import leaving
 from tierflow.units import size
 
 if TYPE_CHECKING:
@@ -73,10 +73,7 @@ class Outbox:
         """
         from tierflow.exchange import freeze
 
-        if taint.now() is not None:
-            from tierflow.runtime.guard import leaving
-
-            leaving(f"the outbox {self.name!r}")
+        leaving(f"the outbox {self.name!r}")
         return self._store.put(freeze(value), key, priority)
 
     def flush(self, timeout: float | None = None) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from tierflow.runtime import taint
 from tierflow.topology import Stay
 
-__all__ = ["labelled", "releasing"]
+__all__ = ["labelled", "leaving", "releasing"]
 
 
 def labelled(function: Callable[..., Any], stay: Stay) -> Callable[..., Any]:
@@ -45,6 +45,14 @@ def releasing(function: Callable[..., Any], word: str, method: str = "") -> Call
     yields = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
     wrapped = (_items if yields else _result)(function, word, method)
     return functools.update_wrapper(wrapped, function)
+
+
+def leaving(where: str) -> None:
+    """Something is about to leave by another way than Ray's. See `runtime.guard.leaving`, which loads pyarrow."""
+    if taint.now() is not None:
+        from tierflow.runtime import guard
+
+        guard.leaving(where)
 
 
 def _items(function: Callable[..., Any], word: str, method: str) -> Callable[..., Any]:

@@ -6,9 +6,9 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
-from tierflow.runtime import taint
 from tierflow.sdk.fabric import get
 from tierflow.sdk.outbox import check_name
+from tierflow.sdk.releasing import leaving
 
 if TYPE_CHECKING:
     from tierflow.runtime.durable.versions import VersionStore
@@ -44,10 +44,7 @@ def publish(name: str, value: Any, *, node: str | None = None) -> int:
     from tierflow.runtime.hook import quiet
     from tierflow.runtime.publishing import open_publisher
 
-    if taint.now() is not None:
-        from tierflow.runtime.guard import leaving
-
-        leaving(f"the versions of {name!r}")
+    leaving(f"the versions of {name!r}")
     data = freeze(value)
     here = node_here()  # it also joins the fabric
     with quiet():  # it has no label, or was released

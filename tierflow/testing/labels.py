@@ -15,7 +15,7 @@ from tierflow.testing.actors import ActorState
 from tierflow.testing.clock import MockClock
 from tierflow.testing.frames import Frame
 from tierflow.testing.references import Value, loads
-from tierflow.topology import Stay, Topology, strictest
+from tierflow.topology import Stay, Topology, scope_of, strictest
 
 __all__ = ["LocalCall", "described", "opened", "refusal"]
 
@@ -55,7 +55,7 @@ class LocalCall:
     def failure(self, there: Frame, error: Exception, topology: Topology) -> RayTaskError:
         """What its caller gets in place of its error; where it has read what may not leave, not what that says."""
         if there.stay is not None and not isinstance(error, TierflowError):
-            scope = {"device": self.node, "site": topology.node(self.node).site}[there.stay]
+            scope = scope_of(there.stay, self.node, topology.node(self.node).site)
             error = Withheld(self.title, type(error).__name__, scope).with_traceback(error.__traceback__)
         text = "".join(traceback.format_exception(error))
         return RayTaskError(self.title, text, error, f"ray::{self.title}", 0, self.node)  # type: ignore[no-untyped-call]
@@ -79,9 +79,11 @@ def opened(value: Value, here: Frame, topology: Topology) -> Any:
 
 def refusal(value: Value, node: str, topology: Topology) -> StayRefused | None:
     """The error of a reader on a node; None where he may read it."""
+    if value.stay is None:
+        return None
     home, here = topology.node(value.origin), topology.node(node)
-    scope = {"device": home.name, "site": home.site}.get(value.stay or "")
-    if scope in (None, here.name, here.site):
+    scope = scope_of(value.stay, home.name, home.site)
+    if scope in (here.name, here.site):
         return None
     what = f"what {value.title or 'the program'} made on {home.name}"
     mend = f"run what needs it at {scope}, or let a function there that declares releases= return what may be known"

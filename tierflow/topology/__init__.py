@@ -17,7 +17,7 @@ from tierflow.topology.link import Link, LinkSpec, Radio, ReverseSpec
 from tierflow.topology.load import load, parse
 from tierflow.topology.member import Member
 from tierflow.topology.node import NODE, SITE, TIER, GatewaySpec, NodeSpec, PowerSpec
-from tierflow.topology.policy import METRICS, Metric, OnCut, PolicySpec, Stay, strictest
+from tierflow.topology.policy import METRICS, Metric, OnCut, PolicySpec, Stay, scope_of, strictest
 from tierflow.topology.spec import ClusterSpec
 
 __all__ = [
@@ -47,5 +47,6 @@ __all__ = [
     "dump",
     "load",
     "parse",
+    "scope_of",
     "strictest",
 ]

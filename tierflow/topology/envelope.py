@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import get_args
 
 from tierflow.errors import PayloadError
-from tierflow.topology.policy import Stay
+from tierflow.topology.policy import Stay, scope_of
 
 __all__ = ["Envelope", "Source"]
 
@@ -56,8 +56,8 @@ class Envelope:
 
     @property
     def scope(self) -> str:
-        """What it may not leave, by name."""
-        return self.node if self.stay == "device" else self.site
+        """What it may not leave, by name; empty where it has no label."""
+        return "" if self.stay is None else scope_of(self.stay, self.node, self.site)
 
     @property
     def source(self) -> Source:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from tierflow.errors import UnitError
 from tierflow.topology.quantities import Delay, Dollars, Joules, Name, Size
 
-__all__ = ["METRICS", "Metric", "OnCut", "PolicySpec", "Stay", "strictest"]
+__all__ = ["METRICS", "Metric", "OnCut", "PolicySpec", "Stay", "scope_of", "strictest"]
 
 Stay = Literal["device", "site"]
 """What an input may not leave."""
@@ -27,6 +27,11 @@ _ORDER: tuple[Stay | None, ...] = (None, "site", "device")
 def strictest(stays: Iterable[Stay | None]) -> Stay | None:
     """What may not be left by what is made of values with these labels: a device is narrower than its site."""
     return max(stays, key=_ORDER.index, default=None)
+
+
+def scope_of(stay: Stay, node: str, site: str) -> str:
+    """What a value of a node and site may not leave, by name."""
+    return node if stay == "device" else site
 
 
 def _weights(value: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from tierflow.errors import ClientRefused
+from tierflow.exchange.gateway.answers import Answer, answer
 from tierflow.exchange.gateway.parts import Part, Parts
 from tierflow.exchange.gateway.quota import Client, Quota
 from tierflow.exchange.gateway.trouble import Trouble
@@ -115,6 +116,13 @@ class Desk:
             raise ClientRefused("unknown", "no token was shown", "send it as 'Authorization: Bearer TOKEN'")
         return self._clients(token.strip())
 
+    def refusal(self, error: Exception) -> Answer:
+        """What a client is told of an error; one that is no client's doing is noted, too."""
+        said = answer(error)
+        if said.status >= 500:
+            self.trouble.note(error)
+        return said
+
     def begin(self, client: Client, box: str, key: str, offset: int | None = None, length: int | None = None) -> Part:
         """An upload from its start, or from `offset` on, of so many bytes if that is known. Raises `ClientRefused`."""
         self._may_put(box, key)
@@ -130,7 +138,7 @@ class Desk:
         except ClientRefused:
             part.forget()
             raise
-        self._count(client, lambda quota, now: quota.bytes(len(data), now))
+        self.arrived(client, len(data))
         part.append(data)
 
     def end(self, client: Client, box: str, key: str, part: Part, priority: int) -> Receipt:
@@ -146,7 +154,7 @@ class Desk:
         return receipt
 
     def arrived(self, client: Client, size: int) -> None:
-        """Count bytes that came for `put`, be they of a record or not. Raises `ClientRefused`."""
+        """Count bytes that came, be they of a record or not. Raises `ClientRefused`."""
         self._count(client, lambda quota, now: quota.bytes(size, now))
 
     def put(self, client: Client, box: str, key: str, pieces: Sequence[bytes | memoryview], priority: int) -> Receipt:

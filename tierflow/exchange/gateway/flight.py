@@ -19,7 +19,6 @@ import pyarrow as pa
 
 from tierflow.errors import ClientRefused
 from tierflow.exchange.gateway import wire
-from tierflow.exchange.gateway.answers import answer
 from tierflow.exchange.gateway.desk import Desk, Receipt
 from tierflow.exchange.gateway.flatbuffer import Malformed, Table
 from tierflow.exchange.gateway.protobuf import Data, data_of, flight_data, put_result, ticket_of
@@ -113,9 +112,7 @@ class _Calls:
                     with _within(READING * self._patience, context):
                         yield said
         except Exception as error:
-            refusal = answer(error)
-            if refusal.status >= 500:
-                self._desk.trouble.note(error)
+            refusal = self._desk.refusal(error)
             if refusal.after:
                 context.set_trailing_metadata((("retry-after", str(max(round(refusal.after), 1))),))
             context.abort(getattr(grpc.StatusCode, refusal.code), refusal.sentence)

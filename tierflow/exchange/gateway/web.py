@@ -17,7 +17,6 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from tierflow.errors import ClientRefused, TierflowError
-from tierflow.exchange.gateway.answers import answer
 from tierflow.exchange.gateway.desk import Desk
 from tierflow.exchange.gateway.parts import Part
 from tierflow.exchange.gateway.quota import Client
@@ -99,9 +98,7 @@ class _Site:
 
     async def refuse(self, _: Request, error: Exception) -> Response:
         """An error, as the client sees it."""
-        said = answer(error)
-        if said.status >= 500:
-            self._desk.trouble.note(error)
+        said = self._desk.refusal(error)
         headers: dict[str, str] = {}
         if said.after:
             headers["retry-after"] = str(max(round(said.after), 1))
