@@ -59,7 +59,7 @@ class Database:
     """The database in `folder`; made where there is none.
 
     Raises:
-        StoreError: the folder cannot be written.
+        StoreError: it cannot be opened. It may be tried again: nothing is held.
     """
 
     def __init__(self, folder: Path, content: Content) -> None:
@@ -73,7 +73,14 @@ class Database:
             self._users = os.open(folder / "users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"the store in {folder} cannot be opened ({error})", "make it writable") from error
-        self._enter()
+        try:
+            self._enter()
+        except DiskFull as error:
+            self.close()
+            raise StoreError(f"the store in {folder} cannot be opened ({error})", "make room on its disk") from error
+        except BaseException:  # whoever tries again would wait for the locks of this try
+            self.close()
+            raise
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` in a transaction; what it wrote is on the disk when this returns, all of it or nothing.

@@ -105,7 +105,7 @@ class OutboxStore:
         self._named = FORGET  # names since some were forgotten; nobody knows how many there were before
         self._database = Database(folder, _Content())
         try:
-            facts = self._database.run(about.read)
+            facts = self._run(about.read)
             facts.prove()
             if key_file is not None and not facts.key:
                 self._run(lambda db: about.write(db, about.read(db).sealed_with(key_file)))
