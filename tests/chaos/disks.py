@@ -30,7 +30,7 @@ class Disk:
     def __init__(self, place: Path, name: str, template: Path | None) -> None:
         self.folder = place / name
         self.folder.mkdir()
-        self._place, self._name, self._life = place, name, 0
+        self._place, self._name, self._life, self._full = place, name, 0, False
         self._mounts = template is not None
         if template is not None:
             shutil.copyfile(template, self._image)
@@ -46,17 +46,23 @@ class Disk:
         _run("umount", "--lazy", str(self.folder))
         old.unlink()
         self._mount()
+        full = self._full
+        self.clear()  # that it was filled, or cleared, need not have been on the disk
+        if full:
+            self.fill()
 
     def fill(self) -> None:
         """Take all its room but a little."""
         if not self._mounts:
             return
+        self._full = True
         room = os.statvfs(self.folder)
         with suppress(OSError), self._ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, max(room.f_bavail * room.f_bsize - _SPARE, 1))
 
     def clear(self) -> None:
         """Give the room back."""
+        self._full = False
         self._ballast.unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,19 @@ def test_a_full_disk_takes_nothing_until_it_has_room_again() -> None:
             (made["one"].folder / "more").write_bytes(b"x" * 1_000_000)
         made["one"].clear()
         (made["one"].folder / "more").write_bytes(b"x" * 1_000_000)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_loss_of_power_makes_no_disk_full_nor_gives_it_room(full: bool) -> None:
+    with disks(("one",)) as made:
+        disk, more = made["one"], made["one"].folder / "more"
+        disk.fill()
+        if not full:
+            os.sync()
+            disk.clear()
+        disk.lose_power()
+        with pytest.raises(OSError, match="No space left") if full else nullcontext():
+            more.write_bytes(b"x" * 1_000_000)
 
 
 def test_nothing_is_left() -> None:

@@ -89,7 +89,7 @@ def test_a_crash_inside_a_cut_part_is_made_good_there_and_after_the_heal_there_i
     assert [count for _, count in mine] == [counts[-1] + 1, counts[-1] + 2, counts[-1] + 3]
 
 
-def test_without_retries_a_call_in_flight_tells_of_the_crash_and_the_next_one_is_answered(
+def test_without_retries_a_call_in_flight_tells_of_the_crash_and_with_them_one_waits_for_an_actor_that_starts(
     drive: Driver, rig: Rig, whole: None
 ) -> None:
     program = (
@@ -103,12 +103,29 @@ def test_without_retries_a_call_in_flight_tells_of_the_crash_and_the_next_one_is
         try: seen.append(tierflow.get(ref))
         except Exception as error: seen.append(type(error).__name__)
     seen.append(tierflow.get(once.next.remote())[1])
-    print(json.dumps(seen))
+
+    import glob, tempfile
+    folder = tempfile.mkdtemp()
+    @tierflow.actor(node="cloud-1", num_cpus=0, stand_in=True, max_task_retries=-1)
+    class Late:
+        def __init__(self, folder):
+            open(f"{folder}/{os.getpid()}", "w").close()
+            time.sleep(3)
+            self.count = 0
+        def next(self): self.count += 1; return os.getpid(), self.count
+        def crash(self): os._exit(1)
+    late = Late.remote(folder)
+    old, _ = tierflow.get(late.next.remote())
+    late._first.crash.remote()
+    while len(glob.glob(f"{folder}/*")) < 2: time.sleep(.01)  # until Ray starts it again
+    print(json.dumps([seen, old, *tierflow.get(late.next.remote())]))
     os._exit(0)
     """
     )
     done = drive(program, timeout=90)
     assert done.stdout.strip(), done.stderr
-    seen = json.loads(done.stdout.splitlines()[-1])
+    seen, old, new, count = json.loads(done.stdout.splitlines()[-1])
     assert seen[0] in ("ActorUnavailableError", "ActorDiedError")
     assert seen[2] in (1, 2)
+    assert new != old
+    assert count == 1

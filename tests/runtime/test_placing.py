@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import pytest
 import yaml
 
-from tierflow.cost import RAW, Input, Profile, Profiles, Queue, Transfer, Variant
+from tierflow.cost import RAW, Codec, Input, Profile, Profiles, Queue, Transfer, Variant
 from tierflow.cost.moves import moves
 from tierflow.cost.transfer import GOODPUT, INLINE
 from tierflow.errors import NoPlacement
@@ -57,7 +57,15 @@ class World:
         key = (next(self.numbers) << 32 | 1).to_bytes(28, "big")
         return self.placing.begin(key, "any/look", call, choice, weight, self.now, tells=tells)
 
-    def finish(self, flight: Flight, node: str = "", result: int = 100, first: bool = False, wait: float = 0.0) -> str:
+    def finish(
+        self,
+        flight: Flight,
+        node: str = "",
+        result: int = 100,
+        first: bool = False,
+        wait: float = 0.0,
+        packs: tuple[Codec, ...] = (),
+    ) -> str:
         """Let a call end after the time that it truly takes; where it ran."""
         node = node or flight.choice.node
         at = self.true.fixed.nodes[node]
@@ -65,7 +73,7 @@ class World:
         travel = [move for move in moves(flight.call, RAW, float(result), self.true) if not move.later]
         seconds = sum(float(move.lag.value[at] + move.sending.value[at]) for move in travel)
         self.now = flight.began + seconds + float(self.true.dispatch.value[at]) + compute + wait
-        self.placing.end(flight, Seen(node, compute, result, flight.call.size, first))
+        self.placing.end(flight, Seen(node, compute, result, flight.call.size, first, packs))
         return node
 
     def call(self, size: float = 1000.0) -> str:
@@ -382,3 +390,15 @@ class TestExplain:
         with pytest.raises(NoPlacement, match=r"cloud-1 .*: would take"):
             settled.start(policy=Policy(deadline=0.01))
         assert settled.load() == {}
+
+
+def test_a_result_that_is_not_made_yet_is_taken_to_pack_like_the_one_before_as_far_as_its_call_allows(
+    world: World,
+) -> None:
+    exact, halves = Codec("exact", 0.4, 1e9, 1e9), Codec("halves", 0.2, 1e9, 1e9, 0.01)
+    assert world.placing.known(world.start(policy=CLOUD).key).packs == ()
+    world.finish(world.start(policy=CLOUD), result=1 << 20, packs=(exact, halves))
+    assert world.placing.known(world.start(policy=CLOUD).key).packs == (exact,)
+    assert world.placing.known(world.start(policy=replace(CLOUD, lossy=0.01)).key).packs == (exact, halves)
+    world.finish(world.start(policy=CLOUD), node="gw-1", result=1 << 20, packs=(exact,))  # not where it was placed
+    assert world.placing.known(world.start(policy=CLOUD).key).packs == ()

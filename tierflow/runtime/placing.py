@@ -80,6 +80,7 @@ class Placing:
         self._fresh: dict[str, float] = {}
         self._held: dict[str, Value] = {}
         self._stayed: dict[str, bool] = {}
+        self._packed: dict[str, tuple[Codec, ...]] = {}
         self._told: dict[str, float] = {}
         self._recorder = Recorder(f"{caller}-{uuid4().hex[:12]}")
         self._cut: frozenset[str] = frozenset()
@@ -156,7 +157,8 @@ class Placing:
             self._load[choice.node] = queue.joined(choice.compute, weight)
             self._heavy += call.size > INLINE
             _keep(self._flights, key[:TASK_ID], flight)
-            _keep(self._places, key, Input(choice.node, result, stay))
+            packs = () if stay or not self.keeps(choice.node) else self._packs(choice)
+            _keep(self._places, key, Input(choice.node, result, stay, packs=packs))
         return flight
 
     def live(self, key: bytes, title: str, choice: Choice) -> None:
@@ -183,9 +185,8 @@ class Placing:
                 return
             # What has a label is nowhere else, though a small one is in the caller's hands, sealed.
             at = self.caller if seen.result <= INLINE and seen.stay is None else seen.node
-            loss = flight.choice.ranking.policy.lossy
-            packs = tuple(codec for codec in seen.packs if codec.loss <= loss)
-            _keep(self._places, flight.key, Input(at, seen.result, seen.stay, packs=packs))
+            self._packed[flight.choice.function] = seen.packs
+            _keep(self._places, flight.key, Input(at, seen.result, seen.stay, packs=self._packs(flight.choice)))
             if flight.tells and not seen.first and now - self._told.get(node, -OWN) >= TELL_EVERY:
                 self._told[node] = now
                 self._explain(flight, seen, now)
@@ -302,6 +303,11 @@ class Placing:
         """How many such calls a node runs at once, each on cores of its own."""
         fixed = self._conditions.fixed
         return max(float(fixed.cores[fixed.nodes[node]]) // max(call.cpus, 1.0), 1.0)
+
+    def _packs(self, choice: Choice) -> tuple[Codec, ...]:
+        """What makes a function's result smaller, as far as that may alter it: its next one is taken to be alike."""
+        loss = choice.ranking.policy.lossy
+        return tuple(codec for codec in self._packed.get(choice.function, ()) if codec.loss <= loss)
 
     def _share_links(self, flight: Flight) -> None:
         """Take note that from now on a call has its inputs sent: those under way may take longer for it."""

@@ -13,7 +13,9 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import math
 import os
+import time
 import types
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +35,11 @@ __all__ = ["LOST", "Standing", "got", "other_try", "stand"]
 log = logging.getLogger("tierflow.standby")
 
 TRIES = 4
-"""How often one call changes over between the actor and its stand-in."""
+"""How often one call changes over between an actor and its stand-in of which neither is there."""
+STARTS = 60.0
+"""Seconds that a call waits for an actor of which the stand-in says that it is there: it is just being started."""
+PAUSE = 0.05
+"""Seconds between two looks at it."""
 TAKE_OVER = 60.0
 """Seconds that the stand-in may take to end the call it is at, and to hand over."""
 REMEMBERED = 256
@@ -111,7 +117,14 @@ class Standing:
     def __reduce__(self) -> tuple[Any, ...]:
         return _standing, (self._first, self._second, self._again)
 
-    def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], tries: int = TRIES) -> Any:
+    def _call(
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        tries: int = TRIES,
+        until: float = math.inf,
+    ) -> Any:
         second = self._stands_in
         if second:
             ref = self._second.call.remote(free(method), *args, **kwargs)  # a name, and not of data
@@ -119,11 +132,15 @@ class Standing:
             ref = getattr(self._first, method).remote(*args, **kwargs)
 
         def other(error: Exception) -> Any:
-            idle = isinstance(error, NotStandingIn)
             self._stands_in = not second
-            if tries <= 1 or not (idle or self._again):
+            left, end = tries - 1, until
+            if isinstance(error, NotStandingIn):
+                if end < math.inf:  # it was not there when it was called for that: Ray has yet to tell of its start
+                    time.sleep(PAUSE)
+                left, end = TRIES, min(end, time.monotonic() + STARTS)
+            elif not self._again:
                 return None
-            return self._call(method, args, kwargs, tries - 1)
+            return self._call(method, args, kwargs, left, end) if left and time.monotonic() < end else None
 
         _tries[ref.binary()] = other
         if len(_tries) > REMEMBERED:
