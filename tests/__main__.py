@@ -1,8 +1,9 @@
 """``python -m tests``: all tests. Those that need no hosts run aside, in the time in which the others wait.
 
 Tests on real hosts and links wait for most of their time: for Ray, for a cut to last, for bytes on a slow link.
-What runs aside has the lowest priority (nice 19), so it takes no time from those. If it passed, its last lines are
-printed and not its progress: what failed among the others stands at the end, where whoever looks finds it first.
+What runs aside has the lowest priority (nice 19), so it takes no time from those. Tests on hosts of their own that do
+not mind how long anything takes run aside too. If all passed there, its last lines are printed and not its progress:
+what failed among the others stands at the end, where whoever looks finds it first.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ REAL = ("chaos/test_fleet.py", "fabric", "rig", "runtime")
 """Tests that wait for hosts and links, or measure."""
 LAST = ("fabric/test_agent.py", "fabric/test_choosing.py", "rig", "runtime")
 """Of those, what measures how fast or how busy this machine is: it comes when the other part has long ended."""
+PATIENT = ("fabric/test_security.py",)
+"""Of those, what has a fabric of its own and waits for as long as it takes."""
 
 
 def main() -> int:
     """Run both parts; 0 if all tests passed, the code of pytest otherwise."""
     aside = sorted(str(path) for path in HERE.glob("*") if _has_tests(path) and path.name not in REAL)
+    aside += [str(HERE / name) for name in PATIENT]
     with tempfile.TemporaryFile() as said:
         other = subprocess.Popen(
             [*_PYTEST, "-q", *aside, *_but_real()],
@@ -43,9 +47,9 @@ def main() -> int:
 def _real() -> list[str]:
     """In their order."""
     last = [HERE / name for name in LAST]
-    fabric = sorted((HERE / "fabric").glob("test_*.py"))
+    fabric = sorted({*(HERE / "fabric").glob("test_*.py")} - {HERE / name for name in (*LAST, *PATIENT)})
     first = [HERE / name for name in REAL if name != "fabric" and name not in LAST]
-    return [str(path) for path in (*first, *(path for path in fabric if path not in last), *last)]
+    return [str(path) for path in (*first, *fabric, *last)]
 
 
 def _but_real() -> list[str]:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tierflow.rig import Rig
+from tierflow.rig.ledger import LEDGER, identity
 from tierflow.runtime import launch
 from tierflow.runtime.measured import Measurements
 from tierflow.runtime.record import FabricRecord
@@ -75,9 +76,17 @@ def leaves_nothing(state: Path) -> Iterator[None]:
 
 
 def namespaces_and_cgroups() -> set[str]:
-    """Every network namespace and cgroup of a rig on this machine."""
+    """Every network namespace and cgroup of a rig on this machine; but for what tests have that run aside."""
+    theirs = _rigs_aside()
     groups = {str(path) for mount in Path("/sys/fs/cgroup").glob("*") for path in mount.glob("tierflow/*/*")}
-    return groups | {str(path) for path in Path("/run/netns").glob("tf-*")}
+    found = groups | {str(path) for path in Path("/run/netns").glob("tf-*")}
+    theirs |= _rigs_aside()
+    return {name for name in found if not any(rig in name for rig in theirs)}
+
+
+def _rigs_aside() -> set[str]:
+    ledgers = Path("/tmp").glob(f"tf-test-*/**/{LEDGER}")
+    return {identity(path.parent) for path in ledgers if path.parts[2].split("-")[2] != str(os.getpid())}
 
 
 @pytest.fixture(scope="session")
