@@ -143,11 +143,14 @@ class Cut(TierflowError):
 
 
 class NotStandingIn(TierflowError):
-    """A stand-in was called whose actor is there itself; `tierflow.get` makes the call again where it belongs."""
+    """A stand-in was called whose actor is there itself; `tierflow.get` makes the call again where it belongs.
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
+    `process` is the actor's process id on its node, if the stand-in was told of one.
+    """
+
+    def __init__(self, name: str, process: int | None = None) -> None:
+        super().__init__(name, process)
+        self.name, self.process = name, process
 
     def __str__(self) -> str:
         return f"{self.name} does not answer, because the actor itself is there; get the result with tierflow.get"

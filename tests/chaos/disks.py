@@ -56,8 +56,8 @@ class Disk:
         if not self._mounts:
             return
         self._full = True
-        room = os.statvfs(self.folder)
         with suppress(OSError), self._ballast.open("wb") as file:
+            room = os.statvfs(self.folder)
             os.posix_fallocate(file.fileno(), 0, max(room.f_bavail * room.f_bsize - _SPARE, 1))
 
     def clear(self) -> None:

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 import torch
 
+from tierflow.cost import Codec
 from tierflow.exchange.mapping import region_of
 from tierflow.runtime import payloads
+from tierflow.runtime.packing import Packages
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -113,6 +115,12 @@ def test_a_tensor_outlives_the_reference_it_came_by() -> None:
     for filler in range(40):
         ray.put(np.full(ROWS, float(filler), np.float32))
     assert (value == 3).all()
+
+
+def test_a_value_whose_node_has_died_is_packed_elsewhere() -> None:
+    value = np.arange(100_000)
+    package = Packages().of(ray.put(value), value.nbytes, Codec("zstd-3", 0.2), "gone-1")
+    assert (ray.get(package, timeout=60) == value).all()
 
 
 def test_nested_values_and_a_slice_arrive() -> None:

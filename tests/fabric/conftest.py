@@ -85,7 +85,7 @@ def namespaces_and_cgroups() -> set[str]:
 
 
 def _rigs_aside() -> set[str]:
-    ledgers = Path("/tmp").glob(f"tf-test-*/**/{LEDGER}")
+    ledgers = Path("/tmp").glob(f"tf-test-*/rig/{LEDGER}")
     return {identity(path.parent) for path in ledgers if path.parts[2].split("-")[2] != str(os.getpid())}
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.fabric.conftest import Driver
 from tests.fabric.test_cuts import whole
 from tierflow.rig import Rig
+from tierflow.runtime.standby import TRIES
 
 __all__ = ["whole"]
 
@@ -111,21 +112,29 @@ def test_without_retries_a_call_in_flight_tells_of_the_crash_and_with_them_one_w
         def __init__(self, folder):
             open(f"{folder}/{os.getpid()}", "w").close()
             time.sleep(3)
-            self.count = 0
+            self.count, self.folder = 0, folder
         def next(self): self.count += 1; return os.getpid(), self.count
         def crash(self): os._exit(1)
+        def always(self):
+            with open(f"{self.folder}/always", "a") as file: file.write("x")
+            os._exit(1)
     late = Late.remote(folder)
     old, _ = tierflow.get(late.next.remote())
     late._first.crash.remote()
     while len(glob.glob(f"{folder}/*")) < 2: time.sleep(.01)  # until Ray starts it again
-    print(json.dumps([seen, old, *tierflow.get(late.next.remote())]))
+    new, count = tierflow.get(late.next.remote())
+    try: tierflow.get(late.always.remote())
+    except ray.exceptions.RayError as error: seen.append(type(error).__name__)
+    print(json.dumps([seen, old, new, count, os.path.getsize(f"{folder}/always")]))
     os._exit(0)
     """
     )
     done = drive(program, timeout=90)
     assert done.stdout.strip(), done.stderr
-    seen, old, new, count = json.loads(done.stdout.splitlines()[-1])
+    seen, old, new, count, runs = json.loads(done.stdout.splitlines()[-1])
     assert seen[0] in ("ActorUnavailableError", "ActorDiedError")
     assert seen[2] in (1, 2)
     assert new != old
+    assert seen[3] in ("ActorUnavailableError", "ActorDiedError")
+    assert 2 <= runs <= TRIES
     assert count == 1

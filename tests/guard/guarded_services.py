@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,7 @@ def until_it_answers(handle: Any) -> str:
         ref = other_try(ref)
         if ref is None:
             return answer
+        time.sleep(0.05)
 
 
 def packs(frame: Any) -> Any:

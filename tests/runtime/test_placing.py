@@ -344,6 +344,8 @@ class TestNews:
         assert expected.stay == "site"
         settled.placing.end(flight, Seen("gw-1", 0.1, 100, 1000.0, stay="site"))
         assert settled.placing.known(flight.key) == Input("gw-1", 100, "site")
+        settled.finish(settled.start(), packs=(Codec("exact", 0.4),))
+        assert settled.placing.known(settled.start().key).packs == ()  # the next one may have a label again
 
 
 class TestExplain:
@@ -398,7 +400,10 @@ def test_a_result_that_is_not_made_yet_is_taken_to_pack_like_the_one_before_as_f
     exact, halves = Codec("exact", 0.4, 1e9, 1e9), Codec("halves", 0.2, 1e9, 1e9, 0.01)
     assert world.placing.known(world.start(policy=CLOUD).key).packs == ()
     world.finish(world.start(policy=CLOUD), result=1 << 20, packs=(exact, halves))
-    assert world.placing.known(world.start(policy=CLOUD).key).packs == (exact,)
+    failed = world.start(policy=CLOUD)
+    assert world.placing.known(failed.key).packs == (exact,)
+    world.placing.end(failed, None, "ValueError")
+    assert world.placing.known(failed.key).packs == ()
     assert world.placing.known(world.start(policy=replace(CLOUD, lossy=0.01)).key).packs == (exact, halves)
     world.finish(world.start(policy=CLOUD), node="gw-1", result=1 << 20, packs=(exact,))  # not where it was placed
     assert world.placing.known(world.start(policy=CLOUD).key).packs == ()

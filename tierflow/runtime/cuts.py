@@ -143,7 +143,7 @@ class Cuts:
         """
         several = isinstance(refs, (list, tuple))
         given = list(refs) if several else [refs]
-        until = None if timeout is None else time.monotonic() + timeout
+        until, idle = None if timeout is None else time.monotonic() + timeout, False
         while True:
             now = [self._latest(ref) for ref in given]
             waiting = list(dict.fromkeys(now))
@@ -153,9 +153,14 @@ class Cuts:
                     value = self._taken(now if several else now[0], waiting, until)
                     got(waiting)
                     return value
-                except (*LOST, NotStandingIn):
-                    if not self._tried_otherwise(waiting):
+                except (*LOST, NotStandingIn) as error:
+                    self._try_otherwise(given)
+                    if [self._latest(ref) for ref in given] == now:
                         raise
+                    if isinstance(error, NotStandingIn):
+                        if idle:  # the actor was not there when it was called for that: it is just being started
+                            time.sleep(_rest(until, LOOK))
+                        idle = True
                     continue
             self._check(left)
             if until is not None and time.monotonic() >= until:
@@ -244,13 +249,14 @@ class Cuts:
         self._placing.looked(key)  # what that takes says nothing of how long it would have taken unpacked
         return self._packages.of(ref, known.size, codec, known.at)
 
-    def _tried_otherwise(self, refs: Sequence[Any]) -> bool:
-        """Whether calls of actors that are gone were made again, through a stand-in."""
-        others = {ref.binary(): other for ref in refs if (other := other_try(ref)) is not None}
-        self._instead |= others
+    def _try_otherwise(self, refs: Sequence[Any]) -> None:
+        """Make calls of actors that are gone again, through a stand-in."""
+        for ref in {ref.binary(): ref for ref in refs}.values():
+            other = other_try(self._latest(ref))
+            if other is not None:
+                self._instead[ref.binary()] = other
         while len(self._instead) > REMEMBERED:
             del self._instead[next(iter(self._instead))]
-        return bool(others)
 
     def _latest(self, ref: Any) -> Any:
         """The reference to a call that was submitted again in place of this one's."""

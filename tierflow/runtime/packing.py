@@ -81,7 +81,11 @@ class Packages:
                 held -= self._kept.popitem(last=False)[1][1]
             if key in self._kept:
                 return self._kept[key][2]
-            way = _packer().options(label_selector={NODE: node}, name=f"pack@{node} ({codec.name})")
+            way = _packer().options(
+                label_selector={NODE: node},
+                fallback_strategy=[{"label_selector": {NODE: f"!{node}"}}],  # if it has died: Ray makes the value anew
+                name=f"pack@{node} ({codec.name})",
+            )
             package = way.remote(ref, free(codec.name))
             if size * codec.ratio <= KEPT:
                 self._kept[key] = now, size * codec.ratio, package

@@ -81,6 +81,7 @@ class Placing:
         self._held: dict[str, Value] = {}
         self._stayed: dict[str, bool] = {}
         self._packed: dict[str, tuple[Codec, ...]] = {}
+        self._labelled: set[str] = set()
         self._told: dict[str, float] = {}
         self._recorder = Recorder(f"{caller}-{uuid4().hex[:12]}")
         self._cut: frozenset[str] = frozenset()
@@ -157,8 +158,8 @@ class Placing:
             self._load[choice.node] = queue.joined(choice.compute, weight)
             self._heavy += call.size > INLINE
             _keep(self._flights, key[:TASK_ID], flight)
-            packs = () if stay or not self.keeps(choice.node) else self._packs(choice)
-            _keep(self._places, key, Input(choice.node, result, stay, packs=packs))
+            sure = stay is None and choice.function not in self._labelled and self.keeps(choice.node)
+            _keep(self._places, key, Input(choice.node, result, stay, packs=self._packs(choice) if sure else ()))
         return flight
 
     def live(self, key: bytes, title: str, choice: Choice) -> None:
@@ -182,10 +183,14 @@ class Placing:
                 self._stayed[node] = seen.node == node
             self._recorder.add(flight.made, flight.observed, now)
             if seen is None or seen.node not in self._conditions.fixed.nodes:
+                if (place := self._places.get(flight.key)) is not None:
+                    self._places[flight.key] = replace(place, packs=())
                 return
             # What has a label is nowhere else, though a small one is in the caller's hands, sealed.
             at = self.caller if seen.result <= INLINE and seen.stay is None else seen.node
             self._packed[flight.choice.function] = seen.packs
+            if seen.stay is not None:
+                self._labelled.add(flight.choice.function)
             _keep(self._places, flight.key, Input(at, seen.result, seen.stay, packs=self._packs(flight.choice)))
             if flight.tells and not seen.first and now - self._told.get(node, -OWN) >= TELL_EVERY:
                 self._told[node] = now
@@ -232,10 +237,11 @@ class Placing:
     def packing(self, key: bytes) -> Codec:
         """The codec with which an object is here soonest; `RAW` where it is here, none helps, or somebody is cut off.
 
-        What packs is handed out by the head, which may be the one that is cut off.
+        What packs is handed out by the head, which may be the one that is cut off. What nothing was told of yet goes
+        as it is too.
         """
         item = self._places.get(key)
-        if item is None or not item.packs or item.at == self.caller or self._cut:
+        if item is None or not item.packs or item.at == self.caller or self._cut or self.awaits(key):
             return RAW
         conditions = self._conditions
         here, there = conditions.fixed.nodes[self.caller], conditions.fixed.nodes[item.at]

@@ -34,12 +34,10 @@ __all__ = ["LOST", "Standing", "got", "other_try", "stand"]
 
 log = logging.getLogger("tierflow.standby")
 
-TRIES = 4
-"""How often one call changes over between an actor and its stand-in of which neither is there."""
+TRIES = 6
+"""How often one call changes over between an actor and its stand-in."""
 STARTS = 60.0
-"""Seconds that a call waits for an actor of which the stand-in says that it is there: it is just being started."""
-PAUSE = 0.05
-"""Seconds between two looks at it."""
+"""Seconds in which changing over to an actor that is just being started does not count."""
 TAKE_OVER = 60.0
 """Seconds that the stand-in may take to end the call it is at, and to hand over."""
 REMEMBERED = 256
@@ -77,7 +75,7 @@ class StandIn:
             NotStandingIn: the actor itself is there.
         """
         if self._first is None or _lives(self._first):
-            raise NotStandingIn(type(self).__qualname__)
+            raise NotStandingIn(type(self).__qualname__, self._first.pid if self._first else None)
         if self._held is None:
             self._held = self._make()
         result = getattr(self._held, tierflow_method)(*args, **kwargs)
@@ -122,10 +120,12 @@ class Standing:
         method: str,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        *,
+        second: bool,
         tries: int = TRIES,
+        met: int | None = None,
         until: float = math.inf,
     ) -> Any:
-        second = self._stands_in
         if second:
             ref = self._second.call.remote(free(method), *args, **kwargs)  # a name, and not of data
         else:
@@ -133,14 +133,17 @@ class Standing:
 
         def other(error: Exception) -> Any:
             self._stands_in = not second
-            left, end = tries - 1, until
+            left, process, end = tries - 1, met, until
             if isinstance(error, NotStandingIn):
-                if end < math.inf:  # it was not there when it was called for that: Ray has yet to tell of its start
-                    time.sleep(PAUSE)
-                left, end = TRIES, min(end, time.monotonic() + STARTS)
+                process, now = error.process, time.monotonic()
+                end = min(until, now + STARTS)
+                if process is not None and process == met and now < end:
+                    left = TRIES  # the same as before: Ray has yet to tell us that it has started
             elif not self._again:
                 return None
-            return self._call(method, args, kwargs, left, end) if left and time.monotonic() < end else None
+            if not left:
+                return None
+            return self._call(method, args, kwargs, second=not second, tries=left, met=process, until=end)
 
         _tries[ref.binary()] = other
         if len(_tries) > REMEMBERED:
@@ -156,7 +159,7 @@ class _Method:
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """Call it; a reference to the result."""
-        return self._handle._call(self._name, args, kwargs)
+        return self._handle._call(self._name, args, kwargs, second=self._handle._stands_in)
 
 
 def _standing(first: Any, second: Any, again: bool) -> Standing:
