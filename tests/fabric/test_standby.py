@@ -129,7 +129,7 @@ def test_without_retries_a_call_in_flight_tells_of_the_crash_and_with_them_one_w
     os._exit(0)
     """
     )
-    done = drive(program, timeout=90)
+    done = drive(program, timeout=150)
     assert done.stdout.strip(), done.stderr
     seen, old, new, count, runs = json.loads(done.stdout.splitlines()[-1])
     assert seen[0] in ("ActorUnavailableError", "ActorDiedError")

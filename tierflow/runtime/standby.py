@@ -37,7 +37,7 @@ log = logging.getLogger("tierflow.standby")
 TRIES = 6
 """How often one call changes over between an actor and its stand-in."""
 STARTS = 60.0
-"""Seconds in which changing over to an actor that is just being started does not count."""
+"""Seconds in which a try does not count that came too early for an actor that is just being started."""
 TAKE_OVER = 60.0
 """Seconds that the stand-in may take to end the call it is at, and to hand over."""
 REMEMBERED = 256
@@ -137,8 +137,9 @@ class Standing:
             if isinstance(error, NotStandingIn):
                 process, now = error.process, time.monotonic()
                 end = min(until, now + STARTS)
+                left = max(left, 1)  # the last word is Ray's
                 if process is not None and process == met and now < end:
-                    left = TRIES  # the same as before: Ray has yet to tell us that it has started
+                    left = tries + 1  # the same as before: it was just being started, and that try did not run
             elif not self._again:
                 return None
             if not left:
