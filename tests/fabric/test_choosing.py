@@ -43,6 +43,39 @@ while time.monotonic() < until:
 """
 
 
+def test_explain_and_status_show_what_was_measured_and_chosen(fabric: FabricRecord, drive: Driver) -> None:
+    program = """
+        import tierflow
+        @tierflow.task
+        def counted(n): return sum(range(n))
+        for _ in range(3):
+            ref = counted.remote(100_000)
+            tierflow.get(ref)
+        print(tierflow.explain(ref))
+        import time; time.sleep(3)
+    """
+    shown = drive(program).stdout
+    assert "counted, called from cloud-1" in shown
+    assert "placed on  cloud-1: of 5 ways to run it, it has the least latency" in shown
+    command = [sys.executable, "-m", "tierflow"]
+    told = subprocess.run([*command, "explain", "--last", "3", "--json"], capture_output=True, text=True, check=True)
+    calls = json.loads(told.stdout)["calls"]
+    assert [call["function"] for call in calls] == ["counted"] * 3
+    assert calls[-1]["node"] == calls[-1]["observed"]["node"] == "cloud-1"
+    told = subprocess.run([*command, "status", "--json"], capture_output=True, text=True, check=True)
+    status = json.loads(told.stdout)
+    speeds = {node["name"]: node["measured"]["speed"]["value"] for node in status["nodes"]}
+    assert speeds["cloud-1"] > speeds["gw-1"] > speeds["cam-1"]
+    uplink = status["measured"]["plant-1->region-1"]
+    assert uplink["rate"]["value"] == pytest.approx(2.5e6, rel=0.3)
+    assert uplink["delay"]["value"] == pytest.approx(0.025, rel=0.1)
+    profiles = Path(os.environ["TIERFLOW_CACHE"]) / "profiles" / "demo.jsonl"
+    until = time.monotonic() + 20  # they are written every five seconds
+    while not profiles.exists() or ".counted" not in profiles.read_text():
+        assert time.monotonic() < until
+        time.sleep(0.5)
+
+
 def test_placements_follow_a_link_and_come_back_without_flapping(
     fabric: FabricRecord, rig: Rig, tmp_path: Path
 ) -> None:
@@ -134,36 +167,3 @@ def test_a_policy_decides_where_a_call_goes_and_the_error_says_what_is_in_the_wa
     )
     assert any(line.startswith("  gw-1 (edge, plant-1): an input may not leave cam-1, would send") for line in lines)
     assert lines[-1] == "gw-1"
-
-
-def test_explain_and_status_show_what_was_measured_and_chosen(fabric: FabricRecord, drive: Driver) -> None:
-    program = """
-        import tierflow
-        @tierflow.task
-        def counted(n): return sum(range(n))
-        for _ in range(3):
-            ref = counted.remote(100_000)
-            tierflow.get(ref)
-        print(tierflow.explain(ref))
-        import time; time.sleep(3)
-    """
-    shown = drive(program).stdout
-    assert "counted, called from cloud-1" in shown
-    assert "placed on  cloud-1: of 5 ways to run it, it has the least latency" in shown
-    command = [sys.executable, "-m", "tierflow"]
-    told = subprocess.run([*command, "explain", "--last", "3", "--json"], capture_output=True, text=True, check=True)
-    calls = json.loads(told.stdout)["calls"]
-    assert [call["function"] for call in calls] == ["counted"] * 3
-    assert calls[-1]["node"] == calls[-1]["observed"]["node"] == "cloud-1"
-    told = subprocess.run([*command, "status", "--json"], capture_output=True, text=True, check=True)
-    status = json.loads(told.stdout)
-    speeds = {node["name"]: node["measured"]["speed"]["value"] for node in status["nodes"]}
-    assert speeds["cloud-1"] > speeds["gw-1"] > speeds["cam-1"]
-    uplink = status["measured"]["plant-1->region-1"]
-    assert uplink["rate"]["value"] == pytest.approx(2.5e6, rel=0.3)
-    assert uplink["delay"]["value"] == pytest.approx(0.025, rel=0.1)
-    profiles = Path(os.environ["TIERFLOW_CACHE"]) / "profiles" / "demo.jsonl"
-    until = time.monotonic() + 20  # they are written every five seconds
-    while not profiles.exists() or ".counted" not in profiles.read_text():
-        assert time.monotonic() < until
-        time.sleep(0.5)
