@@ -65,6 +65,16 @@ class TestSlowed:
     def test_a_first_measurement_is_no_step(self, declared: Conditions) -> None:
         assert slowed(declared, declared.changed(links={UP: LinkChange(rate=Value(1e4, 1e3))})) == ()
 
+    def test_a_transfer_slower_than_its_path_tells_of_a_link_that_was_never_measured(
+        self, declared: Conditions
+    ) -> None:
+        path = [declared.topology.links[at].name for at in declared.topology.path("gw-1", "cloud-1") or ()]
+        well = declared.changed(links={UP: LinkChange(rate=Value(2e6, 1e4))})
+        slow = well.changed(links={path[-1]: LinkChange(rate=Value(1e5, 1e3))})
+        assert path[-1] != UP
+        assert slowed(well, slow, [Transfer("gw-1", "cloud-1", 1e5, 1.0, 1.0)]) == ((path[-1], 2e6),)
+        assert slowed(well, slow, [Transfer("cloud-1", "gw-1", 1e5, 1.0, 1.0)]) == slowed(well, slow) == ()
+
     def test_other_changes_are_none(self, declared: Conditions) -> None:
         measured = declared.changed(links={UP: LinkChange(rate=Value(2e6, 1e4))})
         assert slowed(measured, measured.changed(links={UP: LinkChange(delay=Value(5.0))})) == ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
@@ -79,13 +79,23 @@ def changes(conditions: Conditions, since: int) -> tuple[dict[str, NodeChange], 
     return nodes, links
 
 
-def slowed(before: Conditions, after: Conditions) -> tuple[tuple[str, float], ...]:
-    """The links that have become much slower, by name, with the rates that they had; none if the links are others."""
+def slowed(before: Conditions, after: Conditions, sights: Iterable[Sight] = ()) -> tuple[tuple[str, float], ...]:
+    """The links that have become much slower, by name, with the rates that they had; none if the links are others.
+
+    Of a link of which only the declared rate was known, a transfer among `sights` tells that its path has become
+    slower than it was: nobody knows whether that is so for good.
+    """
     if before.rate is after.rate or before.fixed is not after.fixed:
         return ()
     measured = before.rate.source > Source.DECLARED
     worse = (measured & (after.rate.value < SLOWER * before.rate.value)).nonzero()[0]
-    return tuple((after.topology.links[at].name, float(before.rate.value[at])) for at in worse)
+    had = {int(at): float(before.rate.value[at]) for at in worse}
+    for sight in sights:
+        path = after.topology.path(sight.source, sight.target) if isinstance(sight, Transfer) else None
+        if path:
+            usual = min(float(before.rate.value[at]) for at in path)
+            had |= {at: usual for at in path if not measured[at] and after.rate.value[at] < SLOWER * usual}
+    return tuple((after.topology.links[at].name, rate) for at, rate in had.items())
 
 
 def seen(sight: Sight, known: Watched, conditions: Conditions) -> tuple[Watched, Conditions]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -73,7 +74,7 @@ class Registry(Own):
         self._lock = threading.Lock()
         self._doorkeeper = Doorkeeper(self._state)
         self._agents = Agents(self._facts, _Tell(ray.get_runtime_context().current_actor))
-        self._probing = Probing(head, self._agents, self._see)
+        self._probing = Probing(head, self._agents, partial(self._see, probed=True))
         threading.Thread(target=self._run, name="tierflow-registry", daemon=True).start()
         threading.Thread(target=self._probe, name="tierflow-probing", daemon=True).start()
 
@@ -102,14 +103,15 @@ class Registry(Own):
         with self._lock:
             self._conditions = self._conditions.changed({node: NodeChange(busy=share)})
 
-    def _see(self, sights: Sequence[Sight]) -> None:
+    def _see(self, sights: Sequence[Sight], *, probed: bool = False) -> None:
         now = time.monotonic()
         with self._lock:
             before = self._conditions
             for sight in filter(self._is_known, sights):
                 # Each process has its own clock: what it just told is taken to have been now.
                 self._known, self._conditions = seen(replace(sight, ended=now), self._known, self._conditions)
-            slower = slowed(before, self._conditions)
+            # What a probe tells of a link first is how it is; what a transfer tells may be a passing thing.
+            slower = slowed(before, self._conditions, () if probed else filter(self._is_known, sights))
         self._probing.look_again(slower)
 
     def _is_known(self, sight: Sight) -> bool:
