@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.disks import disks, lacking
+from tests.chaos.disks import disks
+from tests.chaos.test_disks import can
 from tierflow.errors import StoreError
 from tierflow.runtime.durable.inbox import InboxStore
 from tierflow.runtime.durable.outbox import OutboxStore
+
+__all__ = ["can"]
 
 
 def fill(file: Path) -> None:
@@ -23,8 +26,6 @@ def fill(file: Path) -> None:
 
 @pytest.mark.parametrize("kind", [InboxStore, OutboxStore])
 def test_a_store_that_could_not_be_opened_can_be_opened_again(kind: type[InboxStore] | type[OutboxStore]) -> None:
-    if lacking():
-        pytest.skip(f"this machine lacks {lacking()}")
     with disks(("z",)) as found, ThreadPoolExecutor(1) as aside:
         disk = found["z"]
         kind(disk.folder / "box").close()

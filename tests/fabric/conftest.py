@@ -80,7 +80,7 @@ def namespaces_and_cgroups() -> set[str]:
     theirs = _rigs_aside()
     groups = {str(path) for mount in Path("/sys/fs/cgroup").glob("*") for path in mount.glob("tierflow/*/*")}
     found = groups | {str(path) for path in Path("/run/netns").glob("tf-*")}
-    theirs |= _rigs_aside()
+    theirs |= _rigs_aside()  # those that began meanwhile; the ledger of one that ended was there before
     return {name for name in found if not any(rig in name for rig in theirs)}
 
 

@@ -251,7 +251,7 @@ class Cuts:
 
     def _try_otherwise(self, refs: Sequence[Any]) -> None:
         """Make calls of actors that are gone again, through a stand-in."""
-        for ref in {ref.binary(): ref for ref in refs}.values():
+        for ref in dict.fromkeys(refs):
             other = other_try(self._latest(ref))
             if other is not None:
                 self._instead[ref.binary()] = other

@@ -106,12 +106,12 @@ class Registry(Own):
     def _see(self, sights: Sequence[Sight], *, probed: bool = False) -> None:
         now = time.monotonic()
         with self._lock:
-            before = self._conditions
-            for sight in filter(self._is_known, sights):
+            before, sights = self._conditions, [sight for sight in sights if self._is_known(sight)]
+            for sight in sights:
                 # Each process has its own clock: what it just told is taken to have been now.
                 self._known, self._conditions = seen(replace(sight, ended=now), self._known, self._conditions)
             # What a probe tells of a link first is how it is; what a transfer tells may be a passing thing.
-            slower = slowed(before, self._conditions, () if probed else filter(self._is_known, sights))
+            slower = slowed(before, self._conditions, () if probed else sights)
         self._probing.look_again(slower)
 
     def _is_known(self, sight: Sight) -> bool:
