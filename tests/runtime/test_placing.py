@@ -3,117 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from itertools import count
 
 import pytest
 import yaml
 
-from tierflow.cost import RAW, Codec, Input, Profile, Profiles, Queue, Transfer, Variant
-from tierflow.cost.moves import moves
-from tierflow.cost.transfer import GOODPUT, INLINE
+from tests.runtime.world import CLOUD, PLANT, UP, World, settled, world
+from tierflow.cost import Input, Queue, Transfer
+from tierflow.cost.transfer import INLINE
 from tierflow.errors import NoPlacement
-from tierflow.planning import Policy, Request
-from tierflow.runtime.flight import Flight, Seen
+from tierflow.planning import Policy
+from tierflow.runtime.flight import Seen
 from tierflow.runtime.news import Update
-from tierflow.runtime.placing import OWN, REMEMBERED, Placing
-from tierflow.topology import ClusterSpec, Topology
+from tierflow.runtime.placing import OWN, REMEMBERED
+from tierflow.topology import ClusterSpec
 from tierflow.topology.column import Value
-from tierflow.topology.conditions import Conditions, LinkChange, NodeChange
+from tierflow.topology.conditions import LinkChange, NodeChange
 
-PLANT = """
-name: plant
-hosts: local
-nodes:
-  - {name: cloud-1, tier: cloud, site: region-1, cpus: 4, speed: 4}
-  - {name: gw-1, tier: edge, site: plant-1}
-  - {name: gw-2, tier: edge, site: plant-1}
-  - {name: gw-3, tier: edge, site: plant-1}
-  - {name: cam-1, tier: device, site: plant-1, speed: 0.1}
-links:
-  - {from: cam-1, to: plant-1, rate: 50 Mbit/s, delay: 3 ms}
-  - {from: plant-1, to: region-1, rate: 20 Mbit/s, delay: 25 ms}
-"""
-UP = "plant-1->region-1"
-REQUEST = Request("look", resources={"CPU": 1.0})
-LOOK = (Variant("look"),)
-CLOUD = Policy(order=("cloud",))
-NOBODY: dict[str, str] = {}
-
-
-@dataclass
-class World:
-    """One process on cam-1, and how things really are."""
-
-    true: Conditions
-    placing: Placing
-    work: float = 0.4
-    now: float = 100.0
-    numbers: count[int] = field(default_factory=lambda: count(1))
-
-    def start(self, size: float = 1000.0, policy: Policy | None = None, weight: int = 1, tells: bool = True) -> Flight:
-        """Choose for a call and submit it."""
-        call, choice = self.placing.choose(LOOK, REQUEST, policy or Policy(), (Input("cam-1", size),), NOBODY)
-        key = (next(self.numbers) << 32 | 1).to_bytes(28, "big")
-        return self.placing.begin(key, "any/look", call, choice, weight, self.now, tells=tells)
-
-    def finish(
-        self,
-        flight: Flight,
-        node: str = "",
-        result: int = 100,
-        first: bool = False,
-        wait: float = 0.0,
-        packs: tuple[Codec, ...] = (),
-    ) -> str:
-        """Let a call end after the time that it truly takes; where it ran."""
-        node = node or flight.choice.node
-        at = self.true.fixed.nodes[node]
-        compute = self.work / self.true.speed.value[at]
-        travel = [move for move in moves(flight.call, RAW, float(result), self.true) if not move.later]
-        seconds = sum(float(move.lag.value[at] + move.sending.value[at]) for move in travel)
-        self.now = flight.began + seconds + float(self.true.dispatch.value[at]) + compute + wait
-        self.placing.end(flight, Seen(node, compute, result, flight.call.size, first, packs))
-        return node
-
-    def call(self, size: float = 1000.0) -> str:
-        """One call and its end."""
-        return self.finish(self.start(size))
-
-    def load(self) -> dict[str, Queue]:
-        """The queues that the next choice looks at."""
-        _, choice = self.placing.choose(LOOK, REQUEST, Policy(), (), NOBODY)
-        return {node: queue for node, queue in choice.load.items() if queue.calls}
-
-    def rate(self) -> float:
-        """What is known of the link to the cloud."""
-        return self.placing.conditions.rate.at(self.placing.conditions.fixed.links[UP]).value
-
-
-@pytest.fixture
-def world() -> World:
-    """A fabric whose links and nodes were watched for a while; nothing is known of functions."""
-    now = Conditions.of(Topology.of(ClusterSpec.model_validate(yaml.safe_load(PLANT))))
-    links = {
-        link.name: LinkChange(Value(link.rate * GOODPUT, link.rate / 50), Value(link.delay, link.delay / 50))
-        for link in now.topology.links
-    }
-    known = now.changed({name: NodeChange(dispatch=Value(0.01, 0.001)) for name in now.fixed.nodes}, links)
-    made = World(known, Placing("cam-1", known, lambda: made.now, lambda: 1e9))
-    return made
-
-
-@pytest.fixture
-def settled(world: World) -> World:
-    """The same, and the function has run everywhere."""
-    fixed = world.true.fixed
-    profile = Profile()
-    for at, node in enumerate(fixed.topology.nodes):
-        for size in (1000.0, 30_000.0, 400_000.0):
-            for _ in range(5):
-                profile = profile.observed(fixed.kinds[fixed.kind[at]], node.speed, size, 0.4 / node.speed, 100.0)
-    world.placing.learn(Update((1, 1), profiles=Profiles({"look": profile})))
-    return world
+__all__ = ["settled", "world"]
 
 
 class TestLoad:
@@ -321,32 +227,6 @@ class TestNews:
         assert any(line.startswith('{"call":') for line in lines)
         assert settled.placing.news() == ((), (), [])
 
-    def test_objects(self, settled: World) -> None:
-        settled.placing.place(b"a" * 28, "gw-1", 5000)
-        assert settled.placing.known(b"a" * 28) == Input("gw-1", 5000.0, stored=True)
-        assert settled.placing.known(b"b" * 28) is None
-        flight = settled.start()
-        assert settled.placing.awaits(flight.key)
-        expected = settled.placing.known(flight.key)
-        assert expected is not None
-        assert (expected.at, expected.size) == ("cloud-1", pytest.approx(100.0))
-        settled.finish(flight)
-        assert not settled.placing.awaits(flight.key)
-        assert not settled.placing.awaits(b"b" * 28)
-
-    def test_a_label_holds_a_small_result_where_it_was_made(self, settled: World) -> None:
-        settled.placing.place(b"a" * 28, "cam-1", 50, stay="device")
-        assert settled.placing.known(b"a" * 28) == Input("cam-1", 50.0, "device", stored=True)
-        flight = settled.start()
-        settled.placing.begin(flight.key, "any/look", flight.call, flight.choice, 1, settled.now, stay="site")
-        expected = settled.placing.known(flight.key)
-        assert expected is not None
-        assert expected.stay == "site"
-        settled.placing.end(flight, Seen("gw-1", 0.1, 100, 1000.0, stay="site"))
-        assert settled.placing.known(flight.key) == Input("gw-1", 100, "site")
-        settled.finish(settled.start(), packs=(Codec("exact", 0.4),))
-        assert settled.placing.known(settled.start().key).packs == ()  # the next one may have a label again
-
 
 class TestExplain:
     def test_before_and_after_its_end(self, settled: World) -> None:
@@ -392,18 +272,3 @@ class TestExplain:
         with pytest.raises(NoPlacement, match=r"cloud-1 .*: would take"):
             settled.start(policy=Policy(deadline=0.01))
         assert settled.load() == {}
-
-
-def test_a_result_that_is_not_made_yet_is_taken_to_pack_like_the_one_before_as_far_as_its_call_allows(
-    world: World,
-) -> None:
-    exact, halves = Codec("exact", 0.4, 1e9, 1e9), Codec("halves", 0.2, 1e9, 1e9, 0.01)
-    assert world.placing.known(world.start(policy=CLOUD).key).packs == ()
-    world.finish(world.start(policy=CLOUD), result=1 << 20, packs=(exact, halves))
-    failed = world.start(policy=CLOUD)
-    assert world.placing.known(failed.key).packs == (exact,)
-    world.placing.end(failed, None, "ValueError")
-    assert world.placing.known(failed.key).packs == ()
-    assert world.placing.known(world.start(policy=replace(CLOUD, lossy=0.01)).key).packs == (exact, halves)
-    world.finish(world.start(policy=CLOUD), node="gw-1", result=1 << 20, packs=(exact,))  # not where it was placed
-    assert world.placing.known(world.start(policy=CLOUD).key).packs == ()
