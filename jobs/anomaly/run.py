@@ -20,6 +20,8 @@ __all__ = ["Tell", "run"]
 # Optimiser steps of the first version, which lets scoring begin soon, and of the second, which is trained meanwhile.
 FIRST, SECOND = 150, 500
 REPORT_EVERY = 4
+PAUSE = 0.2
+"""Seconds between two looks at whether a link is back."""
 
 # tell(stage, done, all): how the run gets on
 Tell = Callable[[str, int, int], None]
@@ -164,8 +166,13 @@ def _score(fleet: Fleet, ledger: Ledger, tell: Tell) -> bool:
         pending = {device.step.remote(0): name for name, device in fleet.devices.items()}
         while pending:
             ready, _ = tierflow.wait(list(pending), num_returns=1)
+            try:
+                step = tierflow.get(ready[0])
+            except tierflow.Cut:  # its device goes on, and the step is here when the link is back
+                time.sleep(PAUSE)
+                continue
             name = pending.pop(ready[0])
-            ledger.steps[name].append(tierflow.get(ready[0]))
+            ledger.steps[name].append(step)
             done += 1
             tell("score on the devices", done, total)
             number, steps = len(ledger.steps[name]), ledger.cards[name].steps

@@ -27,7 +27,7 @@ PROGRAM = """
         def next(self): self.count += 1; return os.getpid(), self.count
         def crash(self): os._exit(1)
     @tierflow.task(site="plant-1", num_cpus=0)
-    def near(x): return x
+    def echo(x): return x
     @tierflow.actor(node="gw-1", num_cpus=0)
     class Caller:
         def __init__(self, counter): self.counter, self.first = counter, counter._first
@@ -40,7 +40,7 @@ PROGRAM = """
                     self.first.crash.remote()
                 try: answers.append((round(now, 2), *tierflow.get(self.counter.next.remote())))
                 except Exception as error: errors.append((round(now, 2), type(error).__name__))
-                tasks += tierflow.get(near.remote(1))
+                tasks += tierflow.get(echo.remote(1))
                 time.sleep(.1)
             return answers, errors, tasks
     tierflow.init(log_to_driver=False)

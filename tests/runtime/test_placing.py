@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import pytest
@@ -226,6 +227,24 @@ class TestNews:
         assert (len(samples), len(sights)) == (1, 1)
         assert any(line.startswith('{"call":') for line in lines)
         assert settled.placing.news() == ((), (), [])
+
+
+class TestWhatIsKnownOfACall:
+    def test_it_succeeded_once_its_node_said_so_and_not_in_an_error(self, settled: World) -> None:
+        first, second = settled.start(), settled.start()
+        assert not settled.placing.succeeded(first.key)
+        settled.finish(first)
+        settled.placing.end(second, None, "ValueError: no")
+        assert [settled.placing.succeeded(key) for key in (first.key, second.key, b"x" * 28)] == [True, False, False]
+
+    def test_how_long_one_takes_is_known_of_what_ran_twice(self, world: World) -> None:
+        calls = [world.start() for _ in range(3)]
+        assert world.placing.usual(calls[0].choice) == math.inf
+        world.finish(calls[0], first=True)
+        assert world.placing.usual(calls[1].choice) == math.inf
+        world.finish(calls[1])
+        choice = world.start().choice
+        assert world.placing.usual(choice) == choice.compute + choice.waited < 10
 
 
 class TestExplain:

@@ -110,13 +110,12 @@ class RayFabric:
             raise refused from None
 
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
-        """`ray.wait`."""
+        """`ray.wait`, for which what is cut off is ready; where a result is made it is ready too, here or elsewhere."""
         self._join()
         with awaiting(refs):
-            ready, waiting = ray.wait(list(refs), num_returns=num_returns, timeout=timeout)
-        if self._guide is not None:
-            self._guide.looked(ready)
-        return ready, waiting
+            if self._guide is not None and all(isinstance(ref, ray.ObjectRef) for ref in refs):
+                return self._guide.cuts.wait(refs, num_returns, timeout)
+            return ray.wait(list(refs), num_returns=num_returns, timeout=timeout)
 
     def stream(self, items: Any, ahead: float) -> Reader:
         """What reads a generator of references ahead, and does not wait for what is cut off.
@@ -150,7 +149,7 @@ class RayFabric:
 
         self._join()
         names = {member.ray_id: member.name for member in self._membership.latest().members}
-        return described(ref, names)
+        return described(self._latest(ref), names)
 
     def members(self) -> tuple[Member, ...]:
         """The nodes now, with what is free on each."""
@@ -160,6 +159,7 @@ class RayFabric:
     def placement(self, of: Any) -> Placement:
         """Where an actor or the task of a reference runs or ran."""
         self._join()
+        of = self._latest(of)
         place = whereabouts(of, self._membership.fresh().members)
         return place if self._guide is None else self._guide.reasoned(of, place)
 
@@ -173,7 +173,7 @@ class RayFabric:
         if not isinstance(of, (ray.ObjectRef, ray.actor.ActorHandle)):
             raise TypeError(f"explain() takes an object reference or an actor handle, not {type(of).__name__}")
         self._join()
-        found = None if self._guide is None else self._guide.explain(of)
+        found = None if self._guide is None else self._guide.explain(self._latest(of))
         if found is None:
             raise FabricError(
                 f"nothing is known of how {of} was placed",
@@ -185,6 +185,10 @@ class RayFabric:
     def traffic(self) -> Mapping[str, int]:
         """Bytes that crossed each link of the rig, where there is one."""
         return traffic()
+
+    def _latest(self, of: Any) -> Any:
+        """The reference to a call that was made again elsewhere in place of this one's; the same where none was."""
+        return of if self._guide is None else self._guide.cuts.latest(of)
 
     def _prepare(self, work: Work) -> Ready:
         self._join()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import ray
 from ray._private.state import actors
@@ -39,8 +39,8 @@ TOLD = 0.1
 """Seconds that a large result waits for what is told of its call."""
 LOOK = 0.1
 """Seconds between two looks at who is cut off, of a call that waits."""
-OVERDUE = 3.0
-"""Seconds after which a call of milliseconds is taken to hang."""
+OVERDUE, SLOWER = 3.0, 10.0
+"""Seconds, and times what was predicted, after which a call is taken to hang."""
 FETCH = 0.25
 """Seconds after which a result that is there, of nobody knows what size, is fetched beside the look-out for a cut."""
 ASK = 0.25
@@ -57,6 +57,16 @@ ACTOR = "the actor lives there and goes on: call again when the link is back; or
 Again = Callable[[], Any]
 
 
+class _Sent(NamedTuple):
+    """A call that was submitted: its node and name, how to submit it again, when it hangs, and seconds to then."""
+
+    node: str = ""
+    name: str = "a call"
+    again: Again | None = None
+    late: float = math.inf
+    patience: float = math.inf
+
+
 class Cuts:
     """The cuts as they are seen by a process of the node `placing.caller`, among these members."""
 
@@ -65,7 +75,7 @@ class Cuts:
         state = os.environ.get(FABRIC)
         self._view = ViewFile(view_file(node_folder(Path(state), placing.caller))) if state else None
         self.reach = Reach()
-        self._again: OrderedDict[bytes, tuple[str, str, Again | None, float]] = OrderedDict()
+        self._again: OrderedDict[bytes, _Sent] = OrderedDict()
         self._instead: dict[bytes, Any] = {}
         self._actors: dict[bytes, str] = {}
         self._asking: dict[bytes, threading.Thread] = {}
@@ -78,14 +88,14 @@ class Cuts:
             self._placing.reach(found.cut)
         return found
 
-    def submitted(self, ref: Any, node: str, name: str, again: Again | None, *, brief: bool = False) -> None:
+    def submitted(self, ref: Any, node: str, name: str, again: Again | None, *, usual: float = math.inf) -> None:
         """Take note of a call to a node; `again` submits it once more, where that may be done.
 
-        A `brief` call that has not ended after `OVERDUE` seconds, while anybody is cut off, hangs: its worker is new,
-        say, and waits for the head to hand out the code.
+        One that takes much longer than is `usual` (seconds), while anybody is cut off, hangs: its worker is new, say,
+        and waits for the head to hand out the code. It is submitted again then.
         """
-        late = time.monotonic() + OVERDUE if brief else math.inf
-        self._again[ref.binary()] = node, name, again, late
+        patience = OVERDUE + SLOWER * usual
+        self._again[ref.binary()] = _Sent(node, name, again, time.monotonic() + patience, patience)
         if len(self._again) > REMEMBERED:
             self._again.popitem(last=False)
 
@@ -135,6 +145,32 @@ class Cuts:
         elif task.binary() in self._again or _actor_of(task) is not None:
             self._raise([node], "a stream", WAIT)
 
+    def latest(self, of: Any) -> Any:
+        """The reference to a call that was submitted again in place of this one's, unless that ended well first.
+
+        What is no reference is as it is.
+        """
+        while isinstance(of, ray.ObjectRef) and (other := self._instead.get(of.binary())) is not None:
+            if self._placing.succeeded(of.binary()):
+                break
+            of = other
+        return of
+
+    def wait(self, refs: Sequence[Any], count: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+        """Up to `count` references that are ready, and the others, once so many are or `timeout` seconds went by.
+
+        Ready is what is made, here or elsewhere, and what `get` would find to be cut off.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            now = {self.latest(ref): ref for ref in refs}
+            found, left = ray.wait(list(now), num_returns=count, timeout=_rest(until, LOOK), fetch_local=False)
+            if len(found) < count:
+                found += [ref for ref in left if self._is_cut(ref)]
+            if len(found) >= count or (until is not None and time.monotonic() >= until):
+                ready = {now[ref] for ref in found[:count]}
+                return [ref for ref in refs if ref in ready], [ref for ref in refs if ref not in ready]
+
     def get(self, refs: Any, timeout: float | None) -> Any:
         """`ray.get` of one reference or of several, which does not wait for what is cut off.
 
@@ -145,7 +181,7 @@ class Cuts:
         given = list(refs) if several else [refs]
         until, idle = None if timeout is None else time.monotonic() + timeout, False
         while True:
-            now = [self._latest(ref) for ref in given]
+            now = [self.latest(ref) for ref in given]
             waiting = list(dict.fromkeys(now))
             _, left = ray.wait(waiting, num_returns=len(waiting), timeout=_rest(until, LOOK), fetch_local=False)
             if not left:
@@ -155,7 +191,7 @@ class Cuts:
                     return value
                 except (*LOST, NotStandingIn) as error:
                     self._try_otherwise(given)
-                    if [self._latest(ref) for ref in given] == now:
+                    if [self.latest(ref) for ref in given] == now:
                         raise
                     if isinstance(error, NotStandingIn):
                         if idle:  # the actor was not there when it was called for that: it is just being started
@@ -252,17 +288,11 @@ class Cuts:
     def _try_otherwise(self, refs: Sequence[Any]) -> None:
         """Make calls of actors that are gone again, through a stand-in."""
         for ref in dict.fromkeys(refs):
-            other = other_try(self._latest(ref))
+            other = other_try(self.latest(ref))
             if other is not None:
                 self._instead[ref.binary()] = other
         while len(self._instead) > REMEMBERED:
             del self._instead[next(iter(self._instead))]
-
-    def _latest(self, ref: Any) -> Any:
-        """The reference to a call that was submitted again in place of this one's."""
-        while (other := self._instead.get(ref.binary())) is not None:
-            ref = other
-        return ref
 
     def _check(self, refs: Sequence[Any]) -> None:
         """Submit again what can run elsewhere, of calls that are on their way to nodes that are cut off."""
@@ -275,12 +305,24 @@ class Cuts:
             if actor is not None:
                 self._raise([self._actor_node(actor)], "a call of an actor", ACTOR)
                 continue
-            known, name, again, late = self._again.get(key, ("", "a call", None, math.inf))
-            node = self._placing.node_of(key) or known
-            if node in cut and again is None:
-                self._raise([node], name, WAIT)
-            elif again is not None and (node in cut or time.monotonic() >= late):
-                self._instead[key] = again()
+            sent = self._again.get(key, _Sent())
+            node = self._placing.node_of(key) or sent.node
+            if node in cut and sent.again is None:
+                self._raise([node], sent.name, WAIT)
+            elif sent.again is not None and node in cut:
+                self._instead[key] = sent.again()
+            elif sent.again is not None and time.monotonic() >= sent.late:
+                self._instead[key] = other = sent.again()
+                patience = 2.0 * sent.patience  # it may just be slow: not many of it run at once
+                last = self._again.get(other.binary(), _Sent())
+                self._again[other.binary()] = last._replace(late=time.monotonic() + patience, patience=patience)
+
+    def _is_cut(self, ref: Any) -> bool:
+        try:
+            self._check([ref])
+        except Cut:
+            return True
+        return False
 
     def _raise(self, nodes: Sequence[str | None], name: str, mend: str) -> None:
         cut = self.reach.cut

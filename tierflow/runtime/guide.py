@@ -50,8 +50,10 @@ FAST = 0.02
 """Seconds between two choices below which the next is for more calls."""
 LULL = 0.1
 """Seconds without a call that nobody watched after which a call has the node to itself, as far as is known here."""
-MOMENT = 0.1
-"""Seconds by which what is told of a call may be later than its result."""
+MOMENT = 2.0
+"""Seconds by which what is told of a call may be later than its result: of a weak device's core there is .2 s in 1."""
+PAUSE = 0.005
+"""Seconds between two looks at whether it is here."""
 OWNER_WITHIN = 2000
 """Milliseconds that the owner of an object has to say where it is."""
 SMALL = (int, float, bool, type(None))
@@ -66,7 +68,7 @@ class Guide:
         self._members: dict[str, Member] = {}
         self._skipped, self._labels = 0.0, False
         self._packages = Packages()
-        self._cuts = Cuts(self.placing, self._packages, lambda: tuple(self._members.values()))
+        self.cuts = Cuts(self.placing, self._packages, lambda: tuple(self._members.values()))
         self.meet(members)
 
     @classmethod
@@ -101,14 +103,14 @@ class Guide:
             Cut: the nodes that could run it are cut off from here.
             NoPlacement: no node can keep what the policy asks.
         """
-        reach, alike = self._cuts.look(), None if kwargs or taint.now() is not None else self._alike(args)
+        reach, alike = self.cuts.look(), None if kwargs or taint.now() is not None else self._alike(args)
         if ready.skip > 0 and alike is not None and self._goes_on(ready, alike, reach):
             ready.skip -= 1
             self._skipped = monotonic()
             ref = ready.start(*args)[0]
             self.placing.follow(ref.binary(), ready.made)
             # Nobody will say when it ends, so what it refers to must not be kept for another try.
-            self._submitted(ref, ready.node, work, ready, args, kwargs, retried=not alike, brief=True)
+            self._submitted(ref, ready.node, work, ready, args, kwargs, retried=not alike, usual=BRIEF)
             return ref
         began = monotonic()
         policy = self._policy(work, ready)
@@ -118,7 +120,7 @@ class Guide:
             ready.refused, ready.rivals = refusals(work, tuple(self._members.values()), self.nodes), work.variants
         awaits = any(isinstance(value, ray.ObjectRef) and self.placing.awaits(value.binary()) for value in values)
         tells = not awaits and began - self._skipped > LULL
-        doer, call, choice = self._cuts.chosen(work, policy, given, ready.refused)
+        doer, call, choice = self.cuts.chosen(work, policy, given, ready.refused)
         self._sharing.wake()
         start = self._way(doer, choice)
         if doer.observed is None:
@@ -138,7 +140,7 @@ class Guide:
         name, stay = work.request.name, self._label(doer, given)
         flight = self.placing.begin(ref.binary(), name, call, choice, stands_for, began, tells=tells, stay=stay)
         ready.made = self.placing.known(flight.key)
-        self._submitted(ref, choice.node, work, ready, args, kwargs, brief=choice.compute < BRIEF)
+        self._submitted(ref, choice.node, work, ready, args, kwargs, usual=self.placing.usual(choice))
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
 
@@ -147,7 +149,7 @@ class Guide:
         if isinstance(made, ray.actor.ActorHandle):
             self.placing.live(_key(made), work.request.name, choice)
         elif isinstance(made, ray.ObjectRefGenerator) and policy.on_cut != "queue":
-            self._cuts.submitted(made.completed(), choice.node, work.request.title, None)
+            self.cuts.submitted(made.completed(), choice.node, work.request.title, None)
 
     def _started(self, start: Any, work: Work, choice: Choice, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submit it, with what has to come from another node packed if that was chosen too."""
@@ -176,7 +178,7 @@ class Guide:
         args: Any,
         kwargs: Any,
         *,
-        brief: bool,
+        usual: float,
         retried: bool = True,
     ) -> None:
         """Take note of a task; it may be submitted again if its node is cut off, unless its `max_retries` are 0."""
@@ -185,7 +187,7 @@ class Guide:
             again = retried and work.options.get("max_retries") != 0 and policy.on_cut in (None, "local")
             if policy.on_cut != "queue":
                 start = functools.partial(self.start, work, ready, args, kwargs) if again else None
-                self._cuts.submitted(ref, node, work.request.title, start, brief=brief)
+                self.cuts.submitted(ref, node, work.request.title, start, usual=usual)
 
     def get(self, refs: Any, timeout: float | None) -> Any:
         """`ray.get`, but not of what is cut off; it says something of the link if the value was elsewhere.
@@ -194,13 +196,13 @@ class Guide:
             Cut: a call is on its way to a node that is cut off.
         """
         if not isinstance(refs, ray.ObjectRef):
-            return self._cuts.get(refs, timeout)
+            return self.cuts.get(refs, timeout)
         key = refs.binary()
         place = self.placing.known(key)
         if place is not None and place.size > INLINE and place.at != self.placing.caller and copies(refs).here:
             self.placing.looked(key)  # a fetch of nothing says nothing of the way
         began = monotonic()
-        value = self._cuts.get(refs, timeout)
+        value = self.cuts.get(refs, timeout)
         if place is not None:
             self.placing.fetched(key, began, monotonic())
         return value
@@ -211,7 +213,7 @@ class Guide:
         Raises:
             Cut: it is on a node that is cut off from here.
         """
-        self._cuts.waits(task, self._names.get(node))
+        self.cuts.waits(task, self._names.get(node))
 
     def explain(self, ref: Any) -> Explanation | None:
         """Why the task of a reference, or an actor, was placed where it was; None where that is not known (any more).
@@ -225,7 +227,7 @@ class Guide:
         while (found := self.placing.explain(key)) is not None and found.observed is None and monotonic() < until:
             if not ray.wait([ref], timeout=0, fetch_local=False)[0]:
                 break
-            sleep(MOMENT / 20)
+            sleep(PAUSE)
         return found
 
     def reasoned(self, of: Any, place: Placement) -> Placement:
@@ -249,11 +251,6 @@ class Guide:
     def nodes(self) -> Iterable[str]:
         """The names of the nodes that the fabric knows, joined or not."""
         return self.placing.conditions.fixed.nodes
-
-    def looked(self, refs: Iterable[Any]) -> None:
-        """Take note that results may have been sent here while somebody waited for them."""
-        for ref in refs:
-            self.placing.looked(ref.binary())
 
     def _alike(self, args: Iterable[Any]) -> tuple[Any, ...] | None:
         """What calls with these arguments have in common, for where they are placed; None where each is looked at."""
@@ -351,7 +348,7 @@ class Guide:
         ray.wait(pending, num_returns=len(pending), fetch_local=False)
         until = monotonic() + MOMENT
         while any(self.placing.awaits(ref.binary()) for ref in pending) and monotonic() < until:
-            sleep(MOMENT / 100)
+            sleep(PAUSE)
         for ref in pending:
             if not self._place(ref).size:
                 raise FabricError(
@@ -367,7 +364,7 @@ class Guide:
             self.placing.end(flight, seen)
         else:
             self.placing.end(flight, None, error_words(told))
-        self._cuts.ended(flight.key)
+        self.cuts.ended(flight.key)
         self._sharing.wake()
 
 

@@ -6,6 +6,7 @@ It holds what this process knows: conditions, profiles, which calls are on their
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -263,6 +264,16 @@ class Placing:
         """Whether an object is the result of a call of this process that has not ended."""
         flight = self._flights.get(key[:TASK_ID])
         return flight is not None and flight.ended is None
+
+    def succeeded(self, key: bytes) -> bool:
+        """Whether an object is the result of a call of this process that has ended, and not in an error."""
+        flight = self._flights.get(key[:TASK_ID])
+        return flight is not None and flight.ended is not None and flight.seen is not None
+
+    def usual(self, choice: Choice) -> float:
+        """Seconds that a chosen call takes, with waiting for a core; infinity where nobody saw it run twice."""
+        profile = self._profiles.of(choice.function)
+        return choice.compute + choice.waited if profile.kinds and not profile.provisional else math.inf
 
     def explain(self, key: bytes) -> Explanation | None:
         """The explanation of the actor or of the call whose result has this id, if it is one of the latest."""

@@ -159,7 +159,11 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
 def wait(
     refs: Sequence[ObjectRef[T]], *, num_returns: int = 1, timeout: float | None = None
 ) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]:
-    """The references that are ready and those that are not, once `num_returns` are or `timeout` seconds went by."""
+    """The references that are ready and those that are not, once `num_returns` are or `timeout` seconds went by.
+
+    A result that is made is ready wherever it is: `get` has it sent in the way that is soonest. So is the call of an
+    actor, or of a task that cannot run elsewhere, on a node that is cut off: `get` raises `Cut`.
+    """
     return current().wait(refs, num_returns=num_returns, timeout=timeout)
 
 
