@@ -16,7 +16,7 @@ __all__ = ["whole"]
 
 pytestmark = pytest.mark.namespace
 
-PROGRAM = """
+COUNTER = """
     import json, os, time
     import ray, tierflow
     from tierflow.rig import LinkControl
@@ -26,6 +26,10 @@ PROGRAM = """
         def __init__(self): self.count = 0
         def next(self): self.count += 1; return os.getpid(), self.count
         def crash(self): os._exit(1)
+"""
+PROGRAM = (
+    COUNTER
+    + """
     @tierflow.task(site="plant-1", num_cpus=0)
     def echo(x): return x
     @tierflow.actor(node="gw-1", num_cpus=0)
@@ -49,6 +53,7 @@ PROGRAM = """
     answers, errors, tasks = tierflow.get(caller.run.remote(6, None))
     assert not errors, errors
 """
+)
 
 
 def test_a_crash_inside_a_cut_part_is_made_good_there_and_after_the_heal_there_is_one_actor(
@@ -91,12 +96,13 @@ def test_a_crash_inside_a_cut_part_is_made_good_there_and_after_the_heal_there_i
 
 
 def test_without_retries_a_call_in_flight_tells_of_the_crash_and_with_them_one_waits_for_an_actor_that_starts(
-    drive: Driver, rig: Rig, whole: None
+    drive: Driver,
 ) -> None:
     program = (
-        PROGRAM
+        COUNTER
         + """
-    once = Counter.options(max_task_retries=0).remote()
+    tierflow.init(log_to_driver=False)
+    once = Counter.options(node="cloud-1", max_task_retries=0).remote()
     first = tierflow.get(once.next.remote())
     crashing = once.crash.remote()
     seen = []
