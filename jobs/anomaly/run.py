@@ -169,6 +169,7 @@ def _score(fleet: Fleet, ledger: Ledger, tell: Tell) -> bool:
             try:
                 step = tierflow.get(ready[0])
             except tierflow.Cut:  # its device goes on, and the step is here when the link is back
+                pending[ready[0]] = pending.pop(ready[0])  # and so that others have their turn
                 time.sleep(PAUSE)
                 continue
             name = pending.pop(ready[0])

@@ -138,7 +138,8 @@ def test_no_call_hangs_in_a_cut_and_each_does_as_it_was_told(fabric: FabricRecor
     time.sleep(1)
     links.cut("cam-1")
     found |= together(flying=lambda: tierflow.get(flying), acting=lambda: tierflow.get(acting),
-                      waited=lambda: len(tierflow.wait([flying, acting], num_returns=2)[0]))
+                      waited=lambda: len(tierflow.wait([flying, acting], num_returns=2)[0]),
+                      described=lambda: tierflow.describe(flying))
     found["held"] = took(lambda: tierflow.get(held.remote(0)))
     found["actor"] = took(lambda: tierflow.get(model.answer.remote()))
     found["made"] = took(Model.remote)
@@ -162,6 +163,7 @@ def test_no_call_hangs_in_a_cut_and_each_does_as_it_was_told(fabric: FabricRecor
         "flying": "Cut",
         "acting": "Cut",
         "waited": 2,
+        "described": "Cut",
         "held": "Cut",
         "actor": "Cut",
         "made": "Cut",
@@ -172,7 +174,7 @@ def test_no_call_hangs_in_a_cut_and_each_does_as_it_was_told(fabric: FabricRecor
     }
     assert found["near"][1] in PLANT - {"cam-1"}
     assert found["local"][1] in ALL - {"cam-1"}
-    assert max(found[name][0] for name in ("flying", "acting", "waited")) < 4 + SLACK
+    assert max(found[name][0] for name in ("flying", "acting", "waited", "described")) < 4 + SLACK
     assert max(found[name][0] for name in ("held", "made")) < SLACK
     assert found["actor"][0] < 1.5 + SLACK
     assert 1 <= found["bounded"][0] < 1 + SLACK
@@ -186,7 +188,11 @@ def test_a_task_in_flight_to_a_cut_node_runs_elsewhere(fabric: FabricRecord, dri
     ref = near.remote(8)
     time.sleep(1)
     where = tierflow.explain(ref).node
+    both = tierflow.task(node=where, num_cpus=0, num_returns=2)(lambda x: (time.sleep(x), x))
+    several = both.remote(8)
     links.cut(where)
+    assert tierflow.wait([]) == ([], [])
+    assert took(lambda: tierflow.get(several))[1] == "Cut"
     seconds, value = took(lambda: names[tierflow.get(ref)])
     links.heal(where)
     print(json.dumps([where, seconds, value, tierflow.explain(ref).observed.node, tierflow.placement(ref).node]))

@@ -140,7 +140,8 @@ def test_a_cut_device_is_left_alone_by_the_rest_and_answers_after_the_heal(drive
 def test_a_job_runs_on_the_head_shows_its_log_and_ends_with_its_code(fabric: FabricRecord, tmp_path: Path) -> None:
     program = tmp_path / "job.py"
     program.write_text("import sys, tierflow\nprint('asked', sys.argv[1:], len(tierflow.nodes()))\nsys.exit(7)\n")
-    ours = tierflow("submit", "--fabric", fabric.name, "--folder", str(tmp_path), str(program), "--", "--loud", "x")
+    words = ["submit", "--fabric", fabric.name, "--folder", str(tmp_path), str(program), "--", "--loud", "x"]
+    ours = tierflow(*words, env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"})  # of another cluster
     assert "asked ['--loud', 'x'] 5" in ours.stdout, ours.stderr
     assert ours.returncode == 7
     missing = tierflow("submit", "--fabric", fabric.name, str(tmp_path / "none.py"))

@@ -230,21 +230,24 @@ class TestNews:
 
 
 class TestWhatIsKnownOfACall:
-    def test_it_succeeded_once_its_node_said_so_and_not_in_an_error(self, settled: World) -> None:
+    def test_it_succeeded_when_its_node_said_so_and_not_in_an_error(self, settled: World) -> None:
         first, second = settled.start(), settled.start()
-        assert not settled.placing.succeeded(first.key)
+        assert settled.placing.succeeded(first.key) == math.inf
         settled.finish(first)
         settled.placing.end(second, None, "ValueError: no")
-        assert [settled.placing.succeeded(key) for key in (first.key, second.key, b"x" * 28)] == [True, False, False]
+        assert settled.placing.succeeded(first.key) == settled.now
+        assert {settled.placing.succeeded(key) for key in (second.key, b"x" * 28)} == {math.inf}
 
     def test_how_long_one_takes_is_known_of_what_ran_twice(self, world: World) -> None:
         calls = [world.start() for _ in range(3)]
-        assert world.placing.usual(calls[0].choice) == math.inf
+        assert world.placing.usual(calls[0].key) == world.placing.usual(b"x" * 28) == math.inf
         world.finish(calls[0], first=True)
-        assert world.placing.usual(calls[1].choice) == math.inf
+        assert world.placing.usual(calls[1].key) == math.inf
         world.finish(calls[1])
-        choice = world.start().choice
-        assert world.placing.usual(choice) == choice.compute + choice.waited < 10
+        large = world.start(size=400_000)
+        why = world.placing.explain(large.key)
+        assert why is not None
+        assert why.predicted == pytest.approx(world.placing.usual(large.key), rel=1e-4)  # with its transfer
 
 
 class TestExplain:

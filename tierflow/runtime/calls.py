@@ -112,10 +112,11 @@ class RayFabric:
     def wait(self, refs: Sequence[Any], *, num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """`ray.wait`, for which what is cut off is ready; where a result is made it is ready too, here or elsewhere."""
         self._join()
+        refs = list(refs)
         with awaiting(refs):
-            if self._guide is not None and all(isinstance(ref, ray.ObjectRef) for ref in refs):
+            if self._guide is not None and refs and all(isinstance(ref, ray.ObjectRef) for ref in refs):
                 return self._guide.cuts.wait(refs, num_returns, timeout)
-            return ray.wait(list(refs), num_returns=num_returns, timeout=timeout)
+            return ray.wait(refs, num_returns=num_returns, timeout=timeout, fetch_local=False)
 
     def stream(self, items: Any, ahead: float) -> Reader:
         """What reads a generator of references ahead, and does not wait for what is cut off.
@@ -144,12 +145,14 @@ class RayFabric:
         return ref
 
     def describe(self, ref: Any) -> Any:
-        """What is known of a value without opening it: an `exchange.Envelope`."""
+        """What is known of a value without opening it: an `exchange.Envelope`. Raises as `get` does too."""
         from tierflow.runtime.described import described
 
         self._join()
         names = {member.ray_id: member.name for member in self._membership.latest().members}
-        return described(self._latest(ref), names)
+        if self._guide is not None and isinstance(ref, ray.ObjectRef):
+            ref = self._guide.cuts.made(ref)
+        return described(ref, names)
 
     def members(self) -> tuple[Member, ...]:
         """The nodes now, with what is free on each."""
@@ -173,7 +176,7 @@ class RayFabric:
         if not isinstance(of, (ray.ObjectRef, ray.actor.ActorHandle)):
             raise TypeError(f"explain() takes an object reference or an actor handle, not {type(of).__name__}")
         self._join()
-        found = None if self._guide is None else self._guide.explain(self._latest(of))
+        found = None if self._guide is None else self._guide.explain(self._latest(of)) or self._guide.explain(of)
         if found is None:
             raise FabricError(
                 f"nothing is known of how {of} was placed",
@@ -188,7 +191,7 @@ class RayFabric:
 
     def _latest(self, of: Any) -> Any:
         """The reference to a call that was made again elsewhere in place of this one's; the same where none was."""
-        return of if self._guide is None else self._guide.cuts.latest(of)
+        return of if self._guide is None else self._guide.tries.latest(of)
 
     def _prepare(self, work: Work) -> Ready:
         self._join()

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import ray
-from ray._private.state import actors
 
 from tierflow.cost import RAW
 from tierflow.cost.call import Call, Input
 from tierflow.cost.transfer import INLINE
-from tierflow.errors import Cut, NoPlacement, NotStandingIn
+from tierflow.errors import Cut, NoPlacement, NotStandingIn, TierflowError
 from tierflow.planning import Policy
 from tierflow.planning.choose import Choice
 from tierflow.runtime.asking import Refused, chosen, refusals
@@ -29,7 +26,9 @@ from tierflow.runtime.placing import Placing
 from tierflow.runtime.record import node_folder
 from tierflow.runtime.settings import FABRIC
 from tierflow.runtime.standby import LOST, got, other_try
+from tierflow.runtime.tries import Sent, Tries
 from tierflow.runtime.view import Reach, ViewFile, view_file
+from tierflow.runtime.whereabouts import ActorNodes
 from tierflow.runtime.work import Work
 from tierflow.topology import Member
 
@@ -39,14 +38,8 @@ TOLD = 0.1
 """Seconds that a large result waits for what is told of its call."""
 LOOK = 0.1
 """Seconds between two looks at who is cut off, of a call that waits."""
-OVERDUE, SLOWER = 3.0, 10.0
-"""Seconds, and times what was predicted, after which a call is taken to hang."""
 FETCH = 0.25
 """Seconds after which a result that is there, of nobody knows what size, is fetched beside the look-out for a cut."""
-ASK = 0.25
-"""Seconds that Ray's GCS has to say where an actor is; it may be cut off itself."""
-REMEMBERED = 4096
-"""Calls that can be submitted again, the latest."""
 MOST = 64
 """Nodes of which it is asked whether they are cut off, of those that could run a call."""
 NO_ACTOR = b"\xff" * 12
@@ -54,54 +47,27 @@ NO_ACTOR = b"\xff" * 12
 WAIT = "wait until the link is back, say on_cut='queue' to let calls wait, or on_cut='local' to run them elsewhere"
 ACTOR = "the actor lives there and goes on: call again when the link is back; or talk to one on this side"
 
-Again = Callable[[], Any]
-
-
-class _Sent(NamedTuple):
-    """A call that was submitted: its node and name, how to submit it again, when it hangs, and seconds to then."""
-
-    node: str = ""
-    name: str = "a call"
-    again: Again | None = None
-    late: float = math.inf
-    patience: float = math.inf
-
 
 class Cuts:
     """The cuts as they are seen by a process of the node `placing.caller`, among these members."""
 
-    def __init__(self, placing: Placing, packages: Packages, members: Callable[[], Sequence[Member]]) -> None:
-        self._placing, self._packages, self._members = placing, packages, members
+    def __init__(
+        self, placing: Placing, tries: Tries, packages: Packages, members: Callable[[], Sequence[Member]]
+    ) -> None:
+        self._placing, self._tries, self._packages, self._members = placing, tries, packages, members
         state = os.environ.get(FABRIC)
         self._view = ViewFile(view_file(node_folder(Path(state), placing.caller))) if state else None
         self.reach = Reach()
-        self._again: OrderedDict[bytes, _Sent] = OrderedDict()
-        self._instead: dict[bytes, Any] = {}
-        self._actors: dict[bytes, str] = {}
-        self._asking: dict[bytes, threading.Thread] = {}
+        self._since = 0.0
+        self._actors = ActorNodes(members)
 
     def look(self) -> Reach:
         """Who is cut off now; the placement of calls follows it."""
         found = self.reach if self._view is None else self._view.latest()
         if found is not self.reach:
-            self.reach = found
+            self.reach, self._since = found, time.monotonic()
             self._placing.reach(found.cut)
         return found
-
-    def submitted(self, ref: Any, node: str, name: str, again: Again | None, *, usual: float = math.inf) -> None:
-        """Take note of a call to a node; `again` submits it once more, where that may be done.
-
-        One that takes much longer than is `usual` (seconds), while anybody is cut off, hangs: its worker is new, say,
-        and waits for the head to hand out the code. It is submitted again then.
-        """
-        patience = OVERDUE + SLOWER * usual
-        self._again[ref.binary()] = _Sent(node, name, again, time.monotonic() + patience, patience)
-        if len(self._again) > REMEMBERED:
-            self._again.popitem(last=False)
-
-    def ended(self, key: bytes) -> None:
-        """Take note that a call has ended: what it was given need not be kept for it any more."""
-        self._again.pop(key, None)
 
     def chosen(
         self, work: Work, policy: Policy, given: tuple[Input, ...], refused: Refused
@@ -136,40 +102,43 @@ class Cuts:
         Raises:
             Cut: that is a node that is cut off.
         """
-        if task.binary() in self._again:
-            self._again.move_to_end(task.binary())
+        sent = self._tries.sent(task)
         if not self.look().cut:
             return
         if node is None:
             self._check([task])
-        elif task.binary() in self._again or _actor_of(task) is not None:
+        elif sent is not None or _actor_of(task) is not None:
             self._raise([node], "a stream", WAIT)
-
-    def latest(self, of: Any) -> Any:
-        """The reference to a call that was submitted again in place of this one's, unless that ended well first.
-
-        What is no reference is as it is.
-        """
-        while isinstance(of, ray.ObjectRef) and (other := self._instead.get(of.binary())) is not None:
-            if self._placing.succeeded(of.binary()):
-                break
-            of = other
-        return of
 
     def wait(self, refs: Sequence[Any], count: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """Up to `count` references that are ready, and the others, once so many are or `timeout` seconds went by.
 
-        Ready is what is made, here or elsewhere, and what `get` would find to be cut off.
+        Ready is what is made, here or elsewhere, and what `get` would find to be cut off. Raises as `ray.wait` does.
         """
         until = None if timeout is None else time.monotonic() + timeout
         while True:
-            now = {self.latest(ref): ref for ref in refs}
-            found, left = ray.wait(list(now), num_returns=count, timeout=_rest(until, LOOK), fetch_local=False)
-            if len(found) < count:
-                found += [ref for ref in left if self._is_cut(ref)]
+            now = [self._tries.latest(ref) for ref in refs]
+            found, left = ray.wait(now, num_returns=count, timeout=_rest(until, LOOK), fetch_local=False)
+            for ref in left if self.look().cut else ():
+                if len(found) < count and self._is_cut(ref):
+                    found.append(ref)
             if len(found) >= count or (until is not None and time.monotonic() >= until):
-                ready = {now[ref] for ref in found[:count]}
-                return [ref for ref in refs if ref in ready], [ref for ref in refs if ref not in ready]
+                ready = set(found[:count])
+                split = [(ref, latest in ready) for ref, latest in zip(refs, now, strict=True)]
+                return [ref for ref, is_ready in split if is_ready], [ref for ref, is_ready in split if not is_ready]
+
+    def made(self, ref: Any) -> Any:
+        """The reference that counts of a call, once its result is made.
+
+        Raises:
+            Cut: it is on its way to a node that is cut off, and cannot run elsewhere.
+        """
+        while True:
+            now = self._tries.latest(ref)
+            _, left = ray.wait([now], timeout=LOOK, fetch_local=False)
+            if not left:
+                return now
+            self._check(left)
 
     def get(self, refs: Any, timeout: float | None) -> Any:
         """`ray.get` of one reference or of several, which does not wait for what is cut off.
@@ -181,7 +150,7 @@ class Cuts:
         given = list(refs) if several else [refs]
         until, idle = None if timeout is None else time.monotonic() + timeout, False
         while True:
-            now = [self.latest(ref) for ref in given]
+            now = [self._tries.latest(ref) for ref in given]
             waiting = list(dict.fromkeys(now))
             _, left = ray.wait(waiting, num_returns=len(waiting), timeout=_rest(until, LOOK), fetch_local=False)
             if not left:
@@ -191,7 +160,7 @@ class Cuts:
                     return value
                 except (*LOST, NotStandingIn) as error:
                     self._try_otherwise(given)
-                    if [self.latest(ref) for ref in given] == now:
+                    if [self._tries.latest(ref) for ref in given] == now:
                         raise
                     if isinstance(error, NotStandingIn):
                         if idle:  # the actor was not there when it was called for that: it is just being started
@@ -288,41 +257,41 @@ class Cuts:
     def _try_otherwise(self, refs: Sequence[Any]) -> None:
         """Make calls of actors that are gone again, through a stand-in."""
         for ref in dict.fromkeys(refs):
-            other = other_try(self.latest(ref))
+            other = other_try(self._tries.latest(ref))
             if other is not None:
-                self._instead[ref.binary()] = other
-        while len(self._instead) > REMEMBERED:
-            del self._instead[next(iter(self._instead))]
+                self._tries.replaced(ref, other)
 
     def _check(self, refs: Sequence[Any]) -> None:
         """Submit again what can run elsewhere, of calls that are on their way to nodes that are cut off."""
         cut = self.look().cut
         if not cut:
             return
+        headless = self._head() in cut
         for ref in refs:
-            key = ref.binary()
             actor = _actor_of(ref)
             if actor is not None:
                 self._raise([self._actor_node(actor)], "a call of an actor", ACTOR)
                 continue
-            sent = self._again.get(key, _Sent())
-            node = self._placing.node_of(key) or sent.node
+            sent = self._tries.sent(ref) or Sent()
+            node = self._placing.node_of(ref.binary()) or sent.node
             if node in cut and sent.again is None:
                 self._raise([node], sent.name, WAIT)
-            elif sent.again is not None and node in cut:
-                self._instead[key] = sent.again()
-            elif sent.again is not None and time.monotonic() >= sent.late:
-                self._instead[key] = other = sent.again()
-                patience = 2.0 * sent.patience  # it may just be slow: not many of it run at once
-                last = self._again.get(other.binary(), _Sent())
-                self._again[other.binary()] = last._replace(late=time.monotonic() + patience, patience=patience)
+            elif node in cut:
+                self._tries.again(ref)
+            elif headless and self._tries.hangs(ref, self._since):  # its worker is new and waits for its code, say
+                self._tries.hurry(ref)
 
     def _is_cut(self, ref: Any) -> bool:
         try:
             self._check([ref])
-        except Cut:
+        except TierflowError:
             return True
         return False
+
+    def _head(self) -> str | None:
+        """The node of Ray's GCS, which hands out code."""
+        host = ray.get_runtime_context().gcs_address.rpartition(":")[0]
+        return next((member.name for member in self._members() if member.address == host), None)
 
     def _raise(self, nodes: Sequence[str | None], name: str, mend: str) -> None:
         cut = self.reach.cut
@@ -355,21 +324,7 @@ class Cuts:
             time.sleep(LOOK / 2)
 
     def _actor_node(self, actor: bytes) -> str | None:
-        """The node of an actor, as Ray says if it can be asked, or else as it was last found or placed."""
-        thread = self._asking.get(actor)
-        if thread is None or not thread.is_alive():  # where the GCS is cut off it stays for long
-            thread = threading.Thread(target=self._ask, args=(actor,), name="tierflow-actor", daemon=True)
-            self._asking[actor] = thread
-            thread.start()
-            thread.join(ASK)
-        return self._actors.get(actor) or self._placing.node_of(actor)
-
-    def _ask(self, actor: bytes) -> None:
-        row = actors(actor.hex()) or {}
-        ray_id = row.get("Address", {}).get("NodeID", "")
-        found = next((member.name for member in self._members() if member.ray_id == ray_id), None)
-        if found is not None:
-            self._actors[actor] = found
+        return self._actors.node(actor) or self._placing.node_of(actor)
 
 
 class _NotPacked(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from time import monotonic, sleep
@@ -34,6 +35,7 @@ from tierflow.runtime.flight import Flight, Seen
 from tierflow.runtime.packing import Packages, ratios, wrapped
 from tierflow.runtime.sharing import Sharing
 from tierflow.runtime.starters import made_ready
+from tierflow.runtime.tries import OVERDUE, Tries
 from tierflow.runtime.weight import weight
 from tierflow.runtime.work import Placement, Ready, Work
 from tierflow.topology import Member, Stay, strictest
@@ -68,7 +70,8 @@ class Guide:
         self._members: dict[str, Member] = {}
         self._skipped, self._labels = 0.0, False
         self._packages = Packages()
-        self.cuts = Cuts(self.placing, self._packages, lambda: tuple(self._members.values()))
+        self.tries = Tries(self.placing)
+        self.cuts = Cuts(self.placing, self.tries, self._packages, lambda: tuple(self._members.values()))
         self.meet(members)
 
     @classmethod
@@ -110,7 +113,7 @@ class Guide:
             ref = ready.start(*args)[0]
             self.placing.follow(ref.binary(), ready.made)
             # Nobody will say when it ends, so what it refers to must not be kept for another try.
-            self._submitted(ref, ready.node, work, ready, args, kwargs, retried=not alike, usual=BRIEF)
+            self._submitted(ref, ready.node, work, ready, args, kwargs, retried=not alike, patience=OVERDUE)
             return ref
         began = monotonic()
         policy = self._policy(work, ready)
@@ -140,16 +143,18 @@ class Guide:
         name, stay = work.request.name, self._label(doer, given)
         flight = self.placing.begin(ref.binary(), name, call, choice, stands_for, began, tells=tells, stay=stay)
         ready.made = self.placing.known(flight.key)
-        self._submitted(ref, choice.node, work, ready, args, kwargs, usual=self.placing.usual(choice))
+        self._submitted(ref, choice.node, work, ready, args, kwargs, patience=math.inf if awaits else None)
         told._on_completed(lambda value: self._ended(flight, value))
         return ref
 
     def _unobserved(self, made: Any, work: Work, policy: Policy, choice: Choice) -> None:
-        """Take note of where an actor, or a task that yields, went."""
+        """Take note of where an actor, or a task that yields or has several results, went."""
         if isinstance(made, ray.actor.ActorHandle):
             self.placing.live(_key(made), work.request.name, choice)
-        elif isinstance(made, ray.ObjectRefGenerator) and policy.on_cut != "queue":
-            self.cuts.submitted(made.completed(), choice.node, work.request.title, None)
+        elif policy.on_cut != "queue":
+            refs = [made.completed()] if isinstance(made, ray.ObjectRefGenerator) else made
+            for ref in refs if isinstance(refs, list) else ():
+                self.tries.submitted(ref, choice.node, work.request.title, None)
 
     def _started(self, start: Any, work: Work, choice: Choice, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submit it, with what has to come from another node packed if that was chosen too."""
@@ -178,7 +183,7 @@ class Guide:
         args: Any,
         kwargs: Any,
         *,
-        usual: float,
+        patience: float | None,
         retried: bool = True,
     ) -> None:
         """Take note of a task; it may be submitted again if its node is cut off, unless its `max_retries` are 0."""
@@ -187,7 +192,7 @@ class Guide:
             again = retried and work.options.get("max_retries") != 0 and policy.on_cut in (None, "local")
             if policy.on_cut != "queue":
                 start = functools.partial(self.start, work, ready, args, kwargs) if again else None
-                self.cuts.submitted(ref, node, work.request.title, start, usual=usual)
+                self.tries.submitted(ref, node, work.request.title, start, patience)
 
     def get(self, refs: Any, timeout: float | None) -> Any:
         """`ray.get`, but not of what is cut off; it says something of the link if the value was elsewhere.
@@ -232,7 +237,7 @@ class Guide:
 
     def reasoned(self, of: Any, place: Placement) -> Placement:
         """Where an actor or a task is, with what it was chosen by for the reason, where this process chose it."""
-        told = self.explain(of)
+        told = self.placing.explain(_key(of))
         if told is None or told.node != place.node or told.usable < 2:
             return place
         asked = "" if told.asked == "any node" else f"asked for {told.asked}; "
@@ -364,7 +369,7 @@ class Guide:
             self.placing.end(flight, seen)
         else:
             self.placing.end(flight, None, error_words(told))
-        self.cuts.ended(flight.key)
+        self.tries.ended(flight.key)
         self._sharing.wake()
 
 

@@ -35,6 +35,9 @@ STOP_SIGNAL = {"RAY_JOB_STOP_SIGNAL": "SIGINT"}
 
 EXCLUDED = [".git", ".venv", "build", "**/__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"]
 
+PREFERRED = ("RAY_AUTH_TOKEN", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+"""What Ray would prefer to the token and the address that it is given: they may be another fabric's."""
+
 
 def submit(
     record: FabricRecord, program: Path, arguments: Sequence[str], *, folder: Path, say: Callable[[str], None]
@@ -52,7 +55,8 @@ def submit(
         FabricError: there is no such program, or the fabric does not take the job.
     """
     name = inside(program, folder)
-    os.environ.pop("RAY_AUTH_TOKEN", None)  # another fabric's, and Ray would prefer it to the file
+    for another in PREFERRED:
+        os.environ.pop(another, None)
     os.environ.update(ray_environment(record.token))
     from ray.job_submission import JobStatus, JobSubmissionClient
 

@@ -20,7 +20,7 @@ from tierflow.cost.attribution import Outcome, attribute
 from tierflow.cost.codec import Crossing, best
 from tierflow.cost.transfer import FIRST_WINDOW, INLINE, way
 from tierflow.planning import Policy, Request
-from tierflow.planning.account import Made
+from tierflow.planning.account import Made, table_of
 from tierflow.planning.choose import Choice
 from tierflow.planning.decisions import Decisions
 from tierflow.planning.explanation import Explanation
@@ -265,15 +265,20 @@ class Placing:
         flight = self._flights.get(key[:TASK_ID])
         return flight is not None and flight.ended is None
 
-    def succeeded(self, key: bytes) -> bool:
-        """Whether an object is the result of a call of this process that has ended, and not in an error."""
+    def succeeded(self, key: bytes) -> float:
+        """When a call of this process, by the id of its result, ended well, by its clock; infinity of all others."""
         flight = self._flights.get(key[:TASK_ID])
-        return flight is not None and flight.ended is not None and flight.seen is not None
+        return math.inf if flight is None or flight.seen is None or flight.ended is None else flight.ended
 
-    def usual(self, choice: Choice) -> float:
-        """Seconds that a chosen call takes, with waiting for a core; infinity where nobody saw it run twice."""
-        profile = self._profiles.of(choice.function)
-        return choice.compute + choice.waited if profile.kinds and not profile.provisional else math.inf
+    def usual(self, key: bytes) -> float:
+        """Seconds that were predicted for a call; infinity where its function was never seen to run twice."""
+        flight = self._flights.get(key[:TASK_ID])
+        if flight is None:
+            return math.inf
+        choice, profile = flight.choice, self._profiles.of(flight.choice.function)
+        if not profile.kinds or profile.provisional:
+            return math.inf
+        return choice.ranking.alternative(choice.node, table_of(choice), choice.waited).time
 
     def explain(self, key: bytes) -> Explanation | None:
         """The explanation of the actor or of the call whose result has this id, if it is one of the latest."""

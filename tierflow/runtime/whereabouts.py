@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -15,10 +16,15 @@ from tierflow.planning.request import CHOSEN
 from tierflow.runtime.work import Placement
 from tierflow.topology import Member
 
-__all__ = ["reason", "whereabouts"]
+__all__ = ["ActorNodes", "reason", "whereabouts"]
 
 PATIENCE = 5.0
 """Seconds to wait for what has just been submitted: nodes report their tasks to the GCS once a second."""
+
+ASK = 0.25
+"""Seconds that Ray's GCS has to say where an actor is; it may be cut off itself."""
+ASK_EVERY = 1.0
+"""Seconds between two such questions about one actor."""
 
 
 def whereabouts(of: Any, members: Sequence[Member]) -> Placement:
@@ -86,3 +92,33 @@ def _task(task_id: str) -> tuple[str, str]:
     rows = found if isinstance(found, list) else [found]
     row = max((row for row in rows if row is not None), key=lambda row: row.attempt_number, default=None)
     return (row.name, row.node_id or "") if row else ("", "")
+
+
+class ActorNodes:
+    """The nodes of actors, as Ray's GCS says if it can be asked, or as it last did; it is asked by threads beside.
+
+    `members` gives the nodes that there are.
+    """
+
+    def __init__(self, members: Callable[[], Sequence[Member]]) -> None:
+        self._members = members
+        self._known: dict[bytes, str] = {}
+        self._asking: dict[bytes, tuple[threading.Thread, float]] = {}
+
+    def node(self, actor: bytes) -> str | None:
+        """The name of the node of the actor with this id; None where that was never heard."""
+        thread, began = self._asking.get(actor, (None, -ASK_EVERY))
+        over = thread is None or not thread.is_alive()  # where the GCS is cut off it lives for long
+        if over and time.monotonic() >= began + ASK_EVERY:
+            thread = threading.Thread(target=self._ask, args=(actor,), name="tierflow-actor", daemon=True)
+            self._asking[actor] = thread, time.monotonic()
+            thread.start()
+            thread.join(ASK)
+        return self._known.get(actor)
+
+    def _ask(self, actor: bytes) -> None:
+        row = actors(actor.hex()) or {}
+        ray_id = row.get("Address", {}).get("NodeID", "")
+        found = next((member.name for member in self._members() if member.ray_id == ray_id), None)
+        if found is not None:
+            self._known[actor] = found

@@ -150,7 +150,8 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
         ray.exceptions.RayTaskError: the task failed; it is also an error of the type that the task raised.
         ray.exceptions.GetTimeoutError: the time was not enough.
         Cut: it is on its way to, or at, a node that is cut off from here. A task that names no such node is submitted
-            again elsewhere instead, unless its `max_retries` are 0.
+            again elsewhere instead, unless its `max_retries` are 0. So is one, while the head is cut off from here,
+            that takes 3 s more than ten times what was predicted.
         StayRefused: it may not leave its device or site, and this process is outside.
     """
     return current().get(refs, timeout=timeout)
@@ -161,8 +162,8 @@ def wait(
 ) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]:
     """The references that are ready and those that are not, once `num_returns` are or `timeout` seconds went by.
 
-    A result that is made is ready wherever it is: `get` has it sent in the way that is soonest. So is the call of an
-    actor, or of a task that cannot run elsewhere, on a node that is cut off: `get` raises `Cut`.
+    On a fabric of nodes a result that is made is ready wherever it is: `get` has it sent in the way that is soonest. So
+    is a call on a node that is cut off, if it cannot run elsewhere: `get` raises `Cut`.
     """
     return current().wait(refs, num_returns=num_returns, timeout=timeout)
 
