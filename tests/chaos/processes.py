@@ -146,10 +146,9 @@ class _Run:
             crew.troubles.append(f"waits: writers are not done {CONVERGE:g} s after the last fault")
         for node in SENDERS:
             self.links.set(node, "finish", 1.0)
-        if not crew.all_done(crew.of("sender", "follower"), CONVERGE):
-            crew.troubles.append(
-                f"waits: outboxes are not empty, or followers behind, {CONVERGE:g} s after the last fault"
-            )
+        for role, wrong in (("sender", "waits: outboxes are not empty"), ("follower", "behind: followers are")):
+            if not crew.all_done(crew.of(role), CONVERGE):
+                crew.troubles.append(f"{wrong} {CONVERGE:g} s after the last fault")
         for node in NODES:
             crew.kill(node)
         self.disks[RECEIVER].lose_power()

@@ -43,6 +43,7 @@ class Tries:
         self._placing = placing
         self._sent: OrderedDict[bytes, Sent] = OrderedDict()
         self._instead: OrderedDict[bytes, Any] = OrderedDict()
+        self._making: set[bytes] = set()
         self._lock = threading.Lock()
 
     def submitted(
@@ -82,8 +83,13 @@ class Tries:
         key = ref.binary()
         with self._lock:
             sent = self._sent.get(key)
-            if sent is not None and sent.again is not None and key not in self._instead:
-                self.replaced(ref, sent.again())
+            if sent is None or sent.again is None or key in self._instead or key in self._making:
+                return
+            self._making.add(key)
+        try:
+            self.replaced(ref, sent.again())  # it may wait for its inputs
+        finally:
+            self._making.discard(key)
 
     def hangs(self, ref: Any, since: float) -> bool:
         """Whether a call takes much longer than it should, after `since` (monotonic seconds), and can be made again."""
