@@ -18,8 +18,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 REAL = ("chaos/test_fleet.py", "fabric", "rig", "runtime")
 """Tests that wait for hosts and links, or measure."""
-LAST = ("fabric/test_job.py", "fabric/test_agent.py", "fabric/test_choosing.py", "rig", "runtime")
-"""Of those, what computes most, or measures how fast or how busy this machine is: it comes when the other part ends."""
+LAST = ("fabric/test_agent.py", "fabric/test_choosing.py", "rig", "runtime", "fabric/test_job.py")
+"""Of those, what measures how fast or how busy this machine is, and then what computes most: they come when the other
+part has ended.
+"""
 PATIENT = ("fabric/test_join.py", "fabric/test_listeners.py", "fabric/test_security.py")
 """Of those, what has a fabric of its own and waits for as long as it takes."""
 
