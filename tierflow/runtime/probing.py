@@ -55,18 +55,14 @@ class Probing:
         self._lock = threading.Lock()
 
     def look_again(self, slower: Sequence[tuple[str, float]]) -> None:
-        """Take note that links have become slower, with the rates (bytes per second) that they had.
-
-        One that was slow and is slower now is looked at as soon as if it had been well.
-        """
-        now = time.monotonic()
+        """Take note that links have become slower, with the rates (bytes per second) that they had."""
         with self._lock:
             for name, rate in slower:
-                slow, old = _Slow(rate, now, now), self._slow.get(name)
-                slow.due += next(slow.waits)
-                if old is not None:
-                    slow.rate, slow.due = max(rate, old.rate), min(slow.due, old.due)
-                self._slow[name] = slow
+                if name not in self._slow:
+                    now = time.monotonic()
+                    slow = _Slow(rate, now, now)
+                    slow.due += next(slow.waits)
+                    self._slow[name] = slow
 
     def run(self, conditions: Conditions, known: Watched, *, used: bool) -> None:
         """Measure what is due now: all between nodes that are new, what is slow only where the fabric is `used`.
