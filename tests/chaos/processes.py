@@ -146,7 +146,7 @@ class _Run:
             crew.troubles.append(f"waits: writers are not done {CONVERGE:g} s after the last fault")
         for node in SENDERS:
             self.links.set(node, "finish", 1.0)
-        for role, wrong in (("sender", "waits: outboxes are not empty"), ("follower", "behind: followers are")):
+        for role, wrong in (("sender", "waits: outboxes are not empty"), ("follower", "behind: followers are still")):
             if not crew.all_done(crew.of(role), CONVERGE):
                 crew.troubles.append(f"{wrong} {CONVERGE:g} s after the last fault")
         for node in NODES:

@@ -62,13 +62,19 @@ def test_explain_and_status_show_what_was_measured_and_chosen(fabric: FabricReco
     calls = json.loads(told.stdout)["calls"]
     assert [call["function"] for call in calls] == ["counted"] * 3
     assert calls[-1]["node"] == calls[-1]["observed"]["node"] == "cloud-1"
-    told = subprocess.run([*command, "status", "--json"], capture_output=True, text=True, check=True)
-    status = json.loads(told.stdout)
+    until = time.monotonic() + 30
+    while True:
+        told = subprocess.run([*command, "status", "--json"], capture_output=True, text=True, check=True)
+        status = json.loads(told.stdout)
+        uplink = status["measured"]["plant-1->region-1"]
+        # A round trip on a busy machine may have been long: the next is some seconds later.
+        if uplink["delay"]["value"] == pytest.approx(0.025, rel=0.1) or time.monotonic() > until:
+            break
+        time.sleep(2)
     speeds = {node["name"]: node["measured"]["speed"]["value"] for node in status["nodes"]}
     assert speeds["cloud-1"] > speeds["gw-1"] > speeds["cam-1"]
-    uplink = status["measured"]["plant-1->region-1"]
     assert uplink["rate"]["value"] == pytest.approx(2.5e6, rel=0.3)
-    assert uplink["delay"]["value"] == pytest.approx(0.025, rel=0.25)  # measured on a busy machine
+    assert uplink["delay"]["value"] == pytest.approx(0.025, rel=0.1)
     profiles = Path(os.environ["TIERFLOW_CACHE"]) / "profiles" / "demo.jsonl"
     until = time.monotonic() + 20  # they are written every five seconds
     while not profiles.exists() or ".counted" not in profiles.read_text():

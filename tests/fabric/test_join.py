@@ -21,6 +21,8 @@ from tierflow.topology import parse
 from tierflow.trust import JoinToken
 
 HEAD_ONLY = "name: lone\nhosts: local\nnodes:\n  - {name: cloud-1, tier: cloud, site: region-1}\n"
+PATIENCE = 120
+"""Seconds until something is taken to hang: these tests run aside, where they get what time the others leave."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def joining(folder: Path, token: Path, *more: str) -> subprocess.Popen[str]:
 
 
 def wait_for(record: FabricRecord, alive: bool, other_than: str = "") -> str:
-    until = time.monotonic() + 120
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         for member in record.head_interface().members():
             if member.name == "gw-3" and member.alive == alive and member.ray_id != other_than:
@@ -74,7 +76,7 @@ def test_a_node_joins_and_joins_again_when_its_ray_node_ends(lone: FabricRecord,
         wait_for(lone, alive=True, other_than=first)
     finally:
         process.terminate()
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     assert "gw-3 joined the fabric" in said
     assert "the Ray node of gw-3 ended; it joins again in 1 s" in said
@@ -82,11 +84,11 @@ def test_a_node_joins_and_joins_again_when_its_ray_node_ends(lone: FabricRecord,
 
 
 def test_another_tokens_tier_cannot_be_had_by_asking(lone: FabricRecord, folder: Path, token: Path) -> None:
-    said, _ = joining(folder, token, "--name", "cloud-1").communicate(timeout=120)
+    said, _ = joining(folder, token, "--name", "cloud-1").communicate(timeout=PATIENCE)
     assert "error: cloud-1 is of tier cloud at site region-1 in the cluster file, and the join token" in said
     forged = JoinToken.read(token.read_text()).sealed(b"")
     token.write_text(forged)
-    said, _ = joining(folder, token, "--name", "gw-4").communicate(timeout=120)
+    said, _ = joining(folder, token, "--name", "gw-4").communicate(timeout=PATIENCE)
     assert "error: this join token was not made by the fabric 'lone' as it runs now, or was changed; make one" in said
 
 
@@ -96,7 +98,7 @@ def test_a_wrong_ray_token_ends_the_join_with_one_sentence(lone: FabricRecord, f
     lone.token.write_text("f" * 64)  # the door reads it here; Ray has read it long ago
     try:
         process = joining(folder, token, "--name", "gw-5")
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=PATIENCE)
     finally:
         lone.token.write_text(right)
     assert process.returncode == 1
@@ -105,7 +107,7 @@ def test_a_wrong_ray_token_ends_the_join_with_one_sentence(lone: FabricRecord, f
 
 def test_the_unit_holds_the_command_and_not_the_token(lone: FabricRecord, folder: Path, token: Path) -> None:
     process = joining(folder, token, "--print-unit")
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert f"--token-file {token} --cpus 1 --name gw-3" in said
     assert "Restart=always" in said

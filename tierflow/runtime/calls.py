@@ -151,7 +151,7 @@ class RayFabric:
         self._join()
         names = {member.ray_id: member.name for member in self._membership.latest().members}
         if self._guide is not None and isinstance(ref, ray.ObjectRef):
-            ref = self._guide.cuts.made(ref)
+            (ref,) = self._guide.cuts.made([ref])
         return described(ref, names)
 
     def members(self) -> tuple[Member, ...]:

@@ -127,18 +127,22 @@ class Cuts:
                 split = [(ref, latest in ready) for ref, latest in zip(refs, now, strict=True)]
                 return [ref for ref, is_ready in split if is_ready], [ref for ref, is_ready in split if not is_ready]
 
-    def made(self, ref: Any) -> Any:
-        """The reference that counts of a call, once its result is made.
+    def made(self, refs: Sequence[Any], until: float | None = None) -> list[Any]:
+        """The references that count of calls, once their results are made, until a time at the most.
 
         Raises:
-            Cut: it is on its way to a node that is cut off, and cannot run elsewhere.
+            Cut: one is on its way to a node that is cut off, and cannot run elsewhere.
+            ray.exceptions.GetTimeoutError: the time was not enough.
         """
         while True:
-            now = self._tries.latest(ref)
-            _, left = ray.wait([now], timeout=LOOK, fetch_local=False)
+            now = [self._tries.latest(ref) for ref in refs]
+            waiting = list(dict.fromkeys(now))
+            _, left = ray.wait(waiting, num_returns=len(waiting), timeout=_rest(until, LOOK), fetch_local=False)
             if not left:
                 return now
             self._check(left)
+            if until is not None and time.monotonic() >= until:
+                raise ray.exceptions.GetTimeoutError(f"{len(left)} of {len(waiting)} results were not ready in time")
 
     def get(self, refs: Any, timeout: float | None) -> Any:
         """`ray.get` of one reference or of several, which does not wait for what is cut off.
@@ -150,26 +154,20 @@ class Cuts:
         given = list(refs) if several else [refs]
         until, idle = None if timeout is None else time.monotonic() + timeout, False
         while True:
-            now = [self._tries.latest(ref) for ref in given]
+            now = self.made(given, until)
             waiting = list(dict.fromkeys(now))
-            _, left = ray.wait(waiting, num_returns=len(waiting), timeout=_rest(until, LOOK), fetch_local=False)
-            if not left:
-                try:
-                    value = self._taken(now if several else now[0], waiting, until)
-                    got(waiting)
-                    return value
-                except (*LOST, NotStandingIn) as error:
-                    self._try_otherwise(given)
-                    if [self._tries.latest(ref) for ref in given] == now:
-                        raise
-                    if isinstance(error, NotStandingIn):
-                        if idle:  # the actor was not there when it was called for that: it is just being started
-                            time.sleep(_rest(until, LOOK))
-                        idle = True
-                    continue
-            self._check(left)
-            if until is not None and time.monotonic() >= until:
-                raise ray.exceptions.GetTimeoutError(f"{len(left)} of {len(waiting)} results were not ready in time")
+            try:
+                value = self._taken(now if several else now[0], waiting, until)
+                got(waiting)
+                return value
+            except (*LOST, NotStandingIn) as error:
+                self._try_otherwise(given)
+                if [self._tries.latest(ref) for ref in given] == now:
+                    raise
+                if isinstance(error, NotStandingIn):
+                    if idle:  # the actor was not there when it was called for that: it is just being started
+                        time.sleep(_rest(until, LOOK))
+                    idle = True
 
     def _taken(self, refs: Any, all_: Sequence[Any], until: float | None) -> Any:
         """The values, which are made, and may still have to be sent here; packed, where that is sooner."""

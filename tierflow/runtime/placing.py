@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
 from uuid import uuid4
 
 from tierflow.cost import IDLE, RAW, Call, Codec, Input, Profiles, Queue, Transfer, Variant, Watched
@@ -26,6 +25,7 @@ from tierflow.planning.decisions import Decisions
 from tierflow.planning.explanation import Explanation
 from tierflow.planning.recorder import Recorder
 from tierflow.runtime.flight import Flight, Seen
+from tierflow.runtime.latest import Latest
 from tierflow.runtime.news import Sample, Sight, Update, profiled
 from tierflow.runtime.news import seen as after
 from tierflow.topology import Stay, Topology
@@ -33,8 +33,6 @@ from tierflow.topology.column import Value
 from tierflow.topology.conditions import Conditions, LinkChange
 
 __all__ = ["Placing"]
-
-T = TypeVar("T")
 
 News = tuple[tuple[Sample, ...], tuple[Sight, ...], list[str]]
 """Times of functions, sights, and lines for the journal."""
@@ -73,9 +71,9 @@ class Placing:
         self._load: dict[str, Queue] = {}
         self._heavy = 0
         self._telling: dict[str, Flight] = {}
-        self._flights: OrderedDict[bytes, Flight] = OrderedDict()
-        self._places: OrderedDict[bytes, Input] = OrderedDict()
-        self._actors: OrderedDict[bytes, Made] = OrderedDict()
+        self._flights = Latest[Flight](REMEMBERED)
+        self._places = Latest[Input](REMEMBERED)
+        self._actors = Latest[Made](REMEMBERED)
         self._samples: deque[Sample] = deque(maxlen=UNSENT)
         self._sights: deque[Sight] = deque(maxlen=UNSENT)
         self._fresh: dict[str, float] = {}
@@ -158,9 +156,9 @@ class Placing:
             result = self._profiles.of(choice.function).returns(call.size).value
             self._load[choice.node] = queue.joined(choice.compute, weight)
             self._heavy += call.size > INLINE
-            _keep(self._flights, key[:TASK_ID], flight)
+            self._flights.keep(key[:TASK_ID], flight)
             sure = stay is None and choice.function not in self._labelled and self.keeps(choice.node)
-            _keep(self._places, key, Input(choice.node, result, stay, packs=self._packs(choice) if sure else ()))
+            self._places.keep(key, Input(choice.node, result, stay, packs=self._packs(choice) if sure else ()))
         return flight
 
     def live(self, key: bytes, title: str, choice: Choice) -> None:
@@ -168,7 +166,7 @@ class Placing:
         with self._lock:
             made = Made(key.hex(), title, self.caller, self._date(), choice.node, choice)
             self._recorder.add(made, None, self._clock())
-            _keep(self._actors, key, made)
+            self._actors.keep(key, made)
 
     def end(self, flight: Flight, seen: Seen | None, error: str = "") -> None:
         """Take note that a call has ended: how it went, or the error if it failed."""
@@ -192,7 +190,7 @@ class Placing:
             self._packed[flight.choice.function] = seen.packs
             if seen.stay is not None:
                 self._labelled.add(flight.choice.function)
-            _keep(self._places, flight.key, Input(at, seen.result, seen.stay, packs=self._packs(flight.choice)))
+            self._places.keep(flight.key, Input(at, seen.result, seen.stay, packs=self._packs(flight.choice)))
             if flight.tells and not seen.first and now - self._told.get(node, -OWN) >= TELL_EVERY:
                 self._told[node] = now
                 self._explain(flight, seen, now)
@@ -233,7 +231,7 @@ class Placing:
         self, key: bytes, node: str, size: float, packs: tuple[Codec, ...] = (), stay: Stay | None = None
     ) -> None:
         """Take note of where an object is stored, its bytes, what makes it smaller, and what it may not leave."""
-        _keep(self._places, key, Input(node, float(size), stay, stored=True, packs=packs))
+        self._places.keep(key, Input(node, float(size), stay, stored=True, packs=packs))
 
     def packing(self, key: bytes) -> Codec:
         """The codec with which an object is here soonest; `RAW` where it is here, none helps, or somebody is cut off.
@@ -254,7 +252,7 @@ class Placing:
     def follow(self, key: bytes, like: Input | None) -> None:
         """Take note of the result of a call that nobody looked at: it is like that of one before it."""
         if like is not None:
-            _keep(self._places, key, like)
+            self._places.keep(key, like)
 
     def known(self, key: bytes) -> Input | None:
         """Where an object is and how large, if that is known."""
@@ -364,9 +362,3 @@ class Placing:
         sample = Sample(function, kind, speed, seen.size, seconds, float(seen.result), seen.first)
         self._profiles = profiled(self._profiles, sample)
         self._samples.append(sample)
-
-
-def _keep(memory: OrderedDict[bytes, T], key: bytes, value: T) -> None:
-    memory[key] = value
-    if len(memory) > REMEMBERED:
-        memory.popitem(last=False)

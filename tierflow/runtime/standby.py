@@ -17,7 +17,6 @@ import math
 import os
 import time
 import types
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,6 +26,7 @@ import ray
 
 from tierflow.errors import NotStandingIn
 from tierflow.runtime.arrow import carry_arrow
+from tierflow.runtime.latest import Latest
 from tierflow.runtime.taint import free
 from tierflow.runtime.work import Work
 
@@ -47,7 +47,7 @@ BOTH = ("runtime_env", "lifetime", "namespace")
 LOST = (ray.exceptions.ActorUnavailableError, ray.exceptions.ActorDiedError)
 """What Ray says of an actor that is gone, for now or for good."""
 
-_tries: OrderedDict[bytes, Callable[[Exception], Any]] = OrderedDict()
+_tries = Latest[Callable[[Exception], Any]](REMEMBERED)
 
 
 class StandIn:
@@ -146,9 +146,7 @@ class Standing:
                 return None
             return self._call(method, args, kwargs, second=not second, tries=left, met=process, until=end)
 
-        _tries[ref.binary()] = other
-        if len(_tries) > REMEMBERED:
-            _tries.popitem(last=False)
+        _tries.keep(ref.binary(), other)
         return ref
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import ray
 
 from tierflow.errors import TierflowError
+from tierflow.runtime.latest import Latest
 from tierflow.runtime.placing import Placing
 
 __all__ = ["OVERDUE", "Sent", "Tries"]
@@ -41,8 +41,8 @@ class Tries:
 
     def __init__(self, placing: Placing) -> None:
         self._placing = placing
-        self._sent: OrderedDict[bytes, Sent] = OrderedDict()
-        self._instead: OrderedDict[bytes, Any] = OrderedDict()
+        self._sent = Latest[Sent](REMEMBERED)
+        self._instead = Latest[Any](REMEMBERED)
         self._making: set[bytes] = set()
         self._lock = threading.Lock()
 
@@ -50,7 +50,7 @@ class Tries:
         self, ref: Any, node: str, name: str, again: Callable[[], Any] | None, patience: float | None = None
     ) -> None:
         """Take note of a call to a node; `again` submits it once more, where that may be done."""
-        _keep(self._sent, ref.binary(), Sent(node, name, again, time.monotonic(), patience))
+        self._sent.keep(ref.binary(), Sent(node, name, again, time.monotonic(), patience))
 
     def ended(self, key: bytes) -> None:
         """Take note that a call has ended: what it was given need not be kept for it any more."""
@@ -76,7 +76,7 @@ class Tries:
 
     def replaced(self, ref: Any, other: Any) -> None:
         """Take note that a call was made again, and gave another reference."""
-        _keep(self._instead, ref.binary(), other)
+        self._instead.keep(ref.binary(), other)
 
     def again(self, ref: Any) -> None:
         """Submit a call again; of two that want to, one does. Raises what that raises."""
@@ -113,9 +113,3 @@ class Tries:
         if sent is None:
             return math.inf
         return OVERDUE + SLOWER * self._placing.usual(key) if sent.patience is None else sent.patience
-
-
-def _keep(memory: OrderedDict[bytes, Any], key: bytes, value: Any) -> None:
-    memory[key] = value
-    if len(memory) > REMEMBERED:
-        memory.popitem(last=False)
