@@ -115,7 +115,8 @@ def stands(frames: Any) -> list[str]:
     """What a program elsewhere sees of an actor that was made of a labelled value and has a stand-in."""
     ray_id = ray.get_runtime_context().get_node_id()
     body = actor_body(Keeper, "Keeper", releases={"size": "size", "pid": "pid"})
-    work = Work(body, Keeper, Request("Keeper"), {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, **HERE})
+    options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, **HERE}
+    work = Work(body, Keeper, Request("Keeper"), options)
 
     def start(work: Work, args: Any, kwargs: Any) -> Any:
         return ray.remote(work.body).options(**work.options).remote(*args, **kwargs)
@@ -128,7 +129,11 @@ def stands(frames: Any) -> list[str]:
     other = other_try(ref)
     found.append(attempt(lambda: ray.get(other)))
     os.kill(ray.get(handle.pid.remote()), 9)
-    return [*found, until_it_answers(handle), until_it_answers(handle)]
+    found += [until_it_answers(handle), until_it_answers(handle)]
+    work = Work(body, Keeper, Request("Keeper"), {**options, "max_restarts": 0})
+    handle = stand(start, {ray_id: "cam-1"}, work, (frames[0],), {})
+    os.kill(ray.get(handle.pid.remote()), 9)
+    return [*found, until_it_answers(handle)]  # its stand-in, as nobody starts it again
 
 
 def until_it_answers(handle: Any) -> str:

@@ -14,7 +14,7 @@ from tierflow.runtime.ahead import Ahead
 from tierflow.runtime.arrow import carry_arrow
 from tierflow.runtime.taint import in_worker
 
-__all__ = ["awaiting", "fed", "lend"]
+__all__ = ["awaiting", "called_by_ray", "called_for", "fed", "lend"]
 
 LOOK = 0.05
 """Seconds between two looks at whether the reader has closed the stream, and at what its generator waits for."""
@@ -29,6 +29,19 @@ class _Making:
 
 _making: contextvars.ContextVar[_Making | None] = contextvars.ContextVar("making", default=None)
 """Set in a generator's own thread: generators that it calls are plain ones."""
+
+_for: contextvars.ContextVar[str] = contextvars.ContextVar("for", default="")
+"""The actor's method that its stand-in was called for."""
+
+
+@contextmanager
+def called_for(method: str) -> Iterator[None]:
+    """In this block, which is a call by Ray, a stand-in calls this method in place of the actor that Ray would call."""
+    token = _for.set(method)
+    try:
+        yield
+    finally:
+        _for.reset(token)
 
 
 @contextmanager
@@ -98,7 +111,7 @@ def called_by_ray(method: str) -> bool:
     """Whether it is Ray that runs this call, of an actor's `method` if it is named, and not code that it runs."""
     if not in_worker() or _making.get() is not None:
         return False
-    return not method or _core().get_current_task_function_name().rpartition(".")[2] == method
+    return not method or (_for.get() or _core().get_current_task_function_name().rpartition(".")[2]) == method
 
 
 def _context(making: _Making) -> contextvars.Context:

@@ -26,6 +26,7 @@ import ray
 
 from tierflow.errors import NotStandingIn
 from tierflow.runtime.arrow import carry_arrow
+from tierflow.runtime.feeding import called_for
 from tierflow.runtime.latest import Latest
 from tierflow.runtime.taint import free
 from tierflow.runtime.work import Work
@@ -78,12 +79,13 @@ class StandIn:
             raise NotStandingIn(type(self).__qualname__, self._first.pid if self._first else None)
         if self._held is None:
             self._held = self._make()
-        result = getattr(self._held, tierflow_method)(*args, **kwargs)
-        if inspect.iscoroutine(result):
-            import asyncio
+        with called_for(tierflow_method):
+            result = getattr(self._held, tierflow_method)(*args, **kwargs)
+            if inspect.iscoroutine(result):
+                import asyncio
 
-            return asyncio.run(result)
-        return result
+                return asyncio.run(result)
+            return result
 
 
 def _lives(process: psutil.Process) -> bool:
